@@ -236,7 +236,9 @@ def _check_fit(
             ]
             faults.append(f"{_count(shapes, 'of wrong shape')}: {list_names(shapes)}")
         words = ", ".join(sorted({*allow, *refused}))
-        hint = f"if that is meant, say allow: [{words}] beside weights" if refused else ""
+        hint = "its knobs make another size: `edgekd models NAME` lists them, {name: resnet8, base: 8} sets one"
+        if refused:
+            hint = f"if that is meant, say allow: [{words}] beside weights"
         raise InputError(
             f"{where}: the weights do not fit the model: {'; '.join(faults)}",
             hint="they are another model's" if another else hint,

@@ -51,6 +51,7 @@ def assemble_result(
     resolved_recipe: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
     plugins: Sequence[Mapping[str, Any]] = (),
+    step_warnings: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
 ) -> Result:
     """One result from what the stages wrote.
@@ -71,6 +72,7 @@ def assemble_result(
         resolved_recipe: all of the recipe, as it was carried out.
         overrides: what the command line changed of it.
         plugins: fields of each `edgekd.plugins.Plugin` that was used.
+        step_warnings: what a reader must not overlook of the steps, a sentence each.
         about: further fields of the result, which are known as they are.
 
     Raises:
@@ -119,6 +121,7 @@ def assemble_result(
             *near_chance_sentences(scores),
             *filter(None, [control and no_gain_sentence(made[STUDENT], control, test, scale)]),
             *list_warnings(made, measured, chosen, scale, _tried(resolved_recipe or {})),
+            *step_warnings,
             *machine_warnings(machine or {}),
         ],
         "machine": machine,

@@ -43,6 +43,15 @@ def make_tables(found: Mapping[str, Content]) -> tuple[PageTable, ...]:
     return tuple(_table(name, found[name]) for name in sorted(found))
 
 
+def list_missed_budgets(found: Mapping[str, Content]) -> list[str]:
+    """A sentence for each step that was to make the model smaller and missed what its recipe asks for."""
+    return [
+        f"{name.removesuffix(SUFFIX)}: its budget is not met: {content.get('decision') or content['why']}."
+        for name, content in sorted(found.items())
+        if content.get("budget_met") is False
+    ]
+
+
 def name_file(file: str, label: str) -> str:
     """Name a table of a run, ``sensitivity-asymmetric.json``: its file, told apart by what its step's label adds.
 

@@ -1,8 +1,8 @@
 """Stage `prune`: whole channels go, those first that are worth least for what they cost; the rest stays.
 
 Layers that hang together lose the same channels, in widths that engines like. The device decides: the
-whole model is timed there beside what it was, and stays that if it gains less than 3 %. A later `distil`
-brings back the score.
+whole model is timed there beside what it was, and stays that if it gains less than 3 %; where the recipe asks
+for a size, if it loses as much. A later `distil` brings back the score.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
         for name, path in given.items()
         if name not in (*AS_IT_IS, TIMES)
     }
+    found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     roles = (*(role for role in ROLES if role in config.models), *config.quantized.values())
     result = assemble_result(
         recipe=config.recipe,
@@ -106,6 +107,7 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
         lineage=config.lineage,
         plugins=config.plugins,
         machine=value.get("site", {}).get("machine"),
+        step_warnings=tables.list_missed_budgets(found),
         about={
             "files": config.files,
             "durations_s": config.durations_s,
@@ -114,7 +116,6 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     )
     of_roles = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     histories = _of_steps(value, config, "history.json") or of_roles
-    found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     learned, scale = value.get(EXPLAINED), Scale(**result.metric.model_dump())
     section = explanation.make_section(learned) if learned else None
     plots = explanation_plot.draw_plots(learned, "svg") if learned else {}

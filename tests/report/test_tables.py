@@ -133,3 +133,17 @@ def test_images_made_from_a_teacher() -> None:
         and "91.00 % sure" in table.lead[0]
         and "2.5 off, noise 50" in table.lead[1]
     )
+
+
+def test_a_step_that_missed_its_budget_is_a_warning() -> None:
+    missed = {"budget_met": False, "decision": "stays whole: no layer has channels to spare"}
+    found = {
+        "prune-2.json": missed,
+        "factorize.json": {**FACTORIZE, "budget_met": False},
+        "prune.json": {**missed, "budget_met": True},
+        "layers.json": {},
+    }
+    assert tables.list_missed_budgets(found) == [
+        "factorize: its budget is not met: as fast as asked.",
+        "prune-2: its budget is not met: stays whole: no layer has channels to spare.",
+    ]

@@ -148,7 +148,7 @@ def test_what_does_not_gain_is_given_as_it_came(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_engine(monkeypatch, lambda share: 1.02)
-    made, table = ran(given, tmp_path / "out", parameters=0.5, importance="magnitude")
+    made, table = ran(given, tmp_path / "out", speedup=1.5, importance="magnitude")
     for name in ("blueprint", "weights"):
         (path,) = (p for p in made.values() if p.stem == name)
         assert files.digest_file(path) == files.digest_file(given[f"start_{name}"])

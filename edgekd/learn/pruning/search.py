@@ -50,8 +50,10 @@ def search(count: int, budget: StepBudget, ask: PruneTrials) -> PruneOutcome:
         return PruneOutcome(0, tuple(timed.values()), met, f"stays whole: {why}")
     ratio = time(cuts).ratio
     told = (*(t for n, t in timed.items() if n != cuts), timed[cuts])
-    if ratio < 1 + GAIN:
-        why = f"stays whole: only {ratio:.3f} times as fast, want at least {1 + GAIN:.2f}"
+    is_sized = budget.macs is not None or budget.parameters is not None
+    least = 1 - GAIN if is_sized else 1 + GAIN  # who asks for a size gets it, but nothing slower
+    if ratio < least:
+        why = f"stays whole: only {ratio:.3f} times as fast, want at least {least:.2f}"
         return PruneOutcome(0, told, False, why)
     return PruneOutcome(cuts, told, met, f"{why}: {ratio:.2f} times as fast as a whole")
 

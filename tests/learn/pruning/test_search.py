@@ -56,9 +56,15 @@ def test_all_that_can_go_and_said_so(budget: StepBudget) -> None:
     assert found.cuts == COUNT and not found.met and "all that can go" in found.why
 
 
-@pytest.mark.parametrize(
-    "budget", [StepBudget(speedup=1.5), StepBudget(macs=0.5), StepBudget(score_drop=2.0)]
-)
+@pytest.mark.parametrize("budget", [StepBudget(macs=0.5), StepBudget(parameters=0.5)])
+def test_who_asks_for_a_size_gets_it_unless_it_is_slower(budget: StepBudget) -> None:
+    found = search(COUNT, budget, ask(lambda n: 1 - 0.002 * n)[0])
+    assert (found.cuts, found.met) == (13, True) and "0.97 times as fast" in found.why
+    found = search(COUNT, budget, ask(lambda n: 1 - 0.003 * n)[0])
+    assert not found.cuts and not found.met and "want at least 0.97" in found.why
+
+
+@pytest.mark.parametrize("budget", [StepBudget(speedup=1.5), StepBudget(score_drop=2.0)])
 def test_what_does_not_pay_is_refused(budget: StepBudget) -> None:
     found = search(COUNT, budget, ask(lambda n: 1 + 0.001 * n)[0])
     assert not found.cuts and not found.met
