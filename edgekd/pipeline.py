@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edgekd import files
 from edgekd import run_place
-from edgekd.devices import local
+from edgekd.bindings import find_bindings
 from edgekd.errors import InputError
 from edgekd.estimate import PlanCost
 from edgekd.estimate import estimate_cost
@@ -36,7 +36,6 @@ from edgekd.run_folder import WITHOUT_BUNDLE
 from edgekd.run_folder import RunFolder
 from edgekd.run_folder import Source
 from edgekd.run_place import RunSettings
-from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.stages import data
 from edgekd.stages import load
@@ -47,6 +46,7 @@ from edgekd.walk import StepForecast
 from edgekd.walk import Walker
 from edgekd.walk import forecast_steps
 from edgekd.walk import open_store
+from edgekd.walk_beside import walk_with_side_process
 
 BUNDLE = "bundle/"
 RECIPE = "recipe.yaml"
@@ -90,7 +90,7 @@ def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[St
     if list_downloads(recipe, options):  # no key is known before
         foreseen = [StepForecast(step, None, False) for step in todo]
     else:
-        foreseen = list(forecast_steps(todo, Store(options.store), _bindings(options)))
+        foreseen = list(forecast_steps(todo, Store(options.store), find_bindings(options)))
     for each in foreseen:
         settings = each.step.settings
         if isinstance(settings, open_stage.OpenConfig) and not each.hit:
@@ -141,7 +141,7 @@ def rehearse(
     todo = plan(recipe, recipe_path, options)
     last = [step.label for step in todo].index(rehearsal.LABEL)
     with open_store(options) as store:
-        walker = Walker(store, options, progress, _bindings(options))
+        walker = Walker(store, options, progress, find_bindings(options))
         walker.walk(todo[: last + 1])
         found: dict[str, list[dict[str, Any]]] = json.loads(
             walker.path(rehearsal.LABEL, "plan.json").read_bytes()
@@ -198,9 +198,9 @@ def _carry_out(
     """Walk the plan in a run folder that no other run has, and fill it."""
     require_free(folder)  # before hours of work, not after
     with open_store(options) as store:
-        walker = Walker(store, options, progress, _bindings(options), folder.begin)
+        walker = Walker(store, options, progress, find_bindings(options), folder.begin)
         todo, recipe = _settle(recipe, recipe_path, todo, options, walker)
-        walker.walk(todo)
+        walk_with_side_process(recipe, recipe_path, todo, options, walker)
         choice = _choice(walker)
         chosen = _chosen_row(choice, walker)
         walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
@@ -287,14 +287,3 @@ def _fill(
 def _bundle_files(walker: Walker) -> dict[str, Path]:
     names = walker.entries["bundle"].files
     return {name.removeprefix(BUNDLE): walker.path("bundle", name) for name in names}
-
-
-def _bindings(options: Options) -> Bindings:
-    """The two machines of a run; asks the device what it is."""
-    from edgekd.bench.machine import fingerprint
-    from edgekd.bench.machine import host
-
-    if options.device is local.DEVICE:
-        return Bindings(fingerprint.machine_key(), fingerprint.machine_key())
-    told = host.describe_host(options.device)
-    return Bindings(fingerprint.machine_key(), told.key, told.versions)

@@ -34,6 +34,8 @@ class Options:
     """Whether the run is only foreseen: nothing is then written or downloaded."""
     wait: bool = True
     """Whether to wait for another run on the same store."""
+    side_process: bool = False
+    """Whether a second process makes steps beside a long training of one thread."""
     device: Device = local.DEVICE
     """Where engines are built, run and measured."""
     overrides: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from collections.abc import Collection
@@ -21,6 +22,7 @@ from edgekd.progress import Progress
 from edgekd.progress import StepEnd
 from edgekd.progress import StepStart
 from edgekd.run import Options
+from edgekd.side_process import SideProcess
 from edgekd.stage import EVERY
 from edgekd.stage import Bindings
 from edgekd.stage import Context
@@ -67,9 +69,11 @@ class Walker:
         """`begin` is told the key of each step before its result is looked for."""
         self.store, self.options, self.progress = store, options, progress
         self.bindings, self._begin = bindings, begin
+        self.side: SideProcess | None = None
         self.entries: dict[str, StoreEntry] = {}
         self.walked: list[StepResult] = []
         self._steps: dict[str, Step] = {}
+        self._keys: dict[str, str] = {}
 
     def walk(self, steps: Sequence[Step]) -> None:
         """Find or make every step's result."""
@@ -87,26 +91,47 @@ class Walker:
         self._require_complete(step)
         self.progress.event(StepStart(step.label, step.stage.name))
         started = time.monotonic()
-        self._steps[step.label] = step
-        origin = origin_of(step, self._steps)
-        inputs = key_inputs(step, input_digests(step, self.entries), self.bindings, origin)
-        key = compute_key(inputs)
+        key, inputs = self._identify(step)
         if self._begin is not None:
             self._begin(key)
         # not lookup: another walker may be committing it just now
-        entry = self.store.peek(key, wanted)
-        hit = entry is not None
+        find = functools.partial(self.store.peek, key, wanted)
+        entry, hit = find(), True
+        if entry is None and self.side is not None:
+            entry = self.side.await_step(step.label, find, self.progress)
         if entry is None:
             with self.store.lock(key, wait=self.options.wait, waiting=self._waiting):
                 entry = self.store.lookup(key, wanted)
                 hit = entry is not None
                 if entry is None:
                     entry = self._make(step, key, inputs)
+        if self.side is not None and self.side.report_step(step.label, self.progress):
+            hit = False  # this run made it, in another process
         self.entries[step.label] = entry
         result = StepResult(step, entry, hit, time.monotonic() - started)
         self.walked.append(result)
         paths = {name: self.store.blob_path(blob.sha256) for name, blob in entry.files.items()}
         self.progress.event(StepEnd(step.label, step.stage.name, hit, result.took_s, paths))
+
+    def _identify(self, step: Step) -> tuple[str, dict[str, Any]]:
+        """The key of a step and what is hashed into it."""
+        self._steps[step.label] = step
+        origin = origin_of(step, self._steps)
+        inputs = key_inputs(step, input_digests(step, self.entries), self.bindings, origin)
+        return compute_key(inputs), inputs
+
+    def can_make(self, step: Step) -> bool:
+        """Return whether all that a step takes is known."""
+        return all(label in self.entries for label, _ in step.takes.values())
+
+    def find_step(self, step: Step) -> bool:
+        """Return whether the store has a step's result, and know it from now on; makes nothing."""
+        if step.label not in self._keys:
+            self._keys[step.label], _ = self._identify(step)
+        entry = self.store.peek(self._keys[step.label])
+        if entry is not None:
+            self.entries[step.label] = entry
+        return entry is not None
 
     def path(self, label: str, file: str) -> Path:
         """Return where a finished step's file lies."""
@@ -131,6 +156,8 @@ class Walker:
         sources = wire_inputs(step, self.entries)
         given = {name: self.path(label, file) for name, (label, file) in sources.items()}
         given |= step.external
+        if self.side is not None:
+            self.side.start()
         began, started = time.gmtime(), time.monotonic()
         outputs = step.stage.run(step.settings, given, context)
         self._want_unchanged(step, inputs)
@@ -178,6 +205,8 @@ class Walker:
                 )
 
     def _waiting(self, holder: str) -> None:
+        if self.side is not None and self.side.is_running:
+            return  # it is this run's own
         self.progress.note(f"waiting for another run on this store ({holder})")
 
 

@@ -72,7 +72,7 @@ def step(label: str, **texts: str) -> Step:
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
     ran.clear()
-    monkeypatch.setattr(pipeline, "_bindings", lambda options: Bindings("", ""))
+    monkeypatch.setattr(pipeline, "find_bindings", lambda options: Bindings("", ""))
     monkeypatch.setattr(pipeline, "_settle", lambda recipe, path, todo, *_: (todo, recipe))
     monkeypatch.setattr(pipeline.deliverables, "list_deliverables", lambda *_: DELIVERED)
     monkeypatch.setattr(pipeline.writing, "locate_weights", lambda *_: {})

@@ -43,6 +43,8 @@ OPENING_ROWS = 8
 """Of the first piece on another machine, which may be slow."""
 PIECE_S = 60.0
 """How long each of the others is meant to take."""
+SHORT_S = 5.0
+"""How long all rows may take to be one piece."""
 SLACK = 10.0
 """How many times longer than meant a piece may take before it is given up."""
 LEAST_S = 60.0
@@ -109,6 +111,8 @@ def divide_rows(
 ) -> Iterator[RowPiece]:
     """Yield pieces of `total` rows, each as large as the time that those before took allows.
 
+    Where it is known that all take little time, one worker gets them: each start costs more than they do.
+
     Args:
         total: rows.
         batch: rows that the engine is asked at once.
@@ -116,6 +120,9 @@ def divide_rows(
         row_s: what a row took elsewhere; None where that is not known.
         device: where.
     """
+    if row_s is not None and total * row_s <= min(SHORT_S, timeout_s / 2):
+        yield RowPiece(0, total, timeout_s)
+        return
     most = max(FIRST_BATCHES * batch, FIRST_ROWS)
     first = first_rows(batch, timeout_s, row_s, is_near=device is local.DEVICE)
     began, done, took_s = time.monotonic(), 0, None

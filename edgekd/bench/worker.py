@@ -52,7 +52,7 @@ def main() -> int:
     os.dup2(2, 1)
     _limit()
     spec = json.load(sys.stdin)
-    _die_with(spec["parent_pid"])
+    die_with(spec["parent_pid"])
     if spec.get("affinity"):
         os.sched_setaffinity(0, spec["affinity"])
 
@@ -102,7 +102,7 @@ def _affinity() -> list[int] | None:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
-def _die_with(parent_pid: int) -> None:
+def die_with(parent_pid: int) -> None:
     """Be killed when the parent ends, however it ends; Linux only."""
     if sys.platform != "linux":
         return

@@ -90,6 +90,7 @@ def command(
         allow_code=allow_code,
         allow_download=allow_download,
         wait=not no_wait,
+        side_process=True,
         device=devices.find_device(device),
         overrides=overrides,
     )

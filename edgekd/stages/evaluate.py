@@ -18,6 +18,8 @@ from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import find_reference
 from edgekd.bench.score_interval import score_interval
+from edgekd.bench.side_by_side import choose_width
+from edgekd.bench.side_by_side import map_side_by_side
 from edgekd.bench.status import TIMED
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -77,17 +79,21 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
             found["student_below_control_ci95"] = drop_interval(score, student, control)
     intervals: dict[str, tuple[float, float]] = {}
     of_rows: dict[str, dict[str, float]] = {}
-    for names, engine, row_s in _engines(config, given):
+
+    def ask(asked: tuple[list[str], Engine, float | None]) -> Arrays | Exception:
+        _, engine, row_s = asked
         try:
-            scored = scores.score_engine(
+            return scores.score_engine(
                 engine, given["test"], test.dataset, test.task, row_s=row_s, device=context.device
             )
-        except (
-            MachineError,
-            InputError,
-            ValueError,
-        ) as error:  # it cost hours to come here: one ends nothing
-            context.progress.note(f"{names[0]}: its test score is not measured: {error}")
+        except (MachineError, InputError, ValueError) as error:
+            return error  # it cost hours to come here: one ends nothing
+
+    engines = list(_engines(config, given))
+    every = map_side_by_side(ask, engines, choose_width(test.dataset, context.device))
+    for (names, _, _), scored in zip(engines, every, strict=True):
+        if isinstance(scored, Exception):
+            context.progress.note(f"{names[0]}: its test score is not measured: {scored}")
             continue
         values = metric_values(test.task, scored)
         of_rows |= dict.fromkeys(names, values)

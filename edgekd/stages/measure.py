@@ -44,6 +44,8 @@ from edgekd.bench.rows import fill_row
 from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
 from edgekd.bench.rows import resize_row
+from edgekd.bench.side_by_side import choose_width
+from edgekd.bench.side_by_side import map_side_by_side
 from edgekd.bench.status import OK
 from edgekd.bench.status import read_status
 from edgekd.bench.timing import Steady
@@ -144,12 +146,22 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         samples[name] = read_samples(name, given, context.folder)
     rows: list[dict[str, Any]] = []
     timed: dict[str, session.Subject] = {}
+    abouts = {
+        one.name: json.loads(given[f"{one.name}/engine.json"].read_bytes())
+        for one in config.candidates
+    }
+
+    def ask(one: Candidate) -> Answers:
+        found = samples[one.exported]
+        return _answers(one, abouts[one.name], found, given, config, context, data, task)
+
+    width = choose_width(data, context.device)
+    every = map_side_by_side(ask, config.candidates, width)
     for number, subject in enumerate(config.candidates):
         context.progress.update(number, len(config.candidates), f"answers of {subject.name}")
-        about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
+        about, answers = abouts[subject.name], next(every)
         engines = subject.engines(about, given)
         found = samples[subject.exported]
-        answers = _answers(subject, about, found, given, config, context, data, task)
         usual = sized_calls.usual_sizes(interface, found.groups)
         others = sized_calls.plan_sized_calls(config.measure.sizes, interface, usual)
         for name, engine in engines.items():
