@@ -39,12 +39,11 @@ def list_side_steps(todo: Sequence[Step]) -> tuple[str, ...]:
     None where a step times something, where trainings use more than one thread, or where they are short.
 
     Args:
-        todo: the whole plan, in order.
+        todo: the plan, in order.
     """
     names = [step.stage.name for step in todo]
-    if measure.STAGE.name not in names:
-        return ()
-    before = todo[: names.index(measure.STAGE.name)]
+    timed = measure.STAGE.name
+    before = todo[: names.index(timed)] if timed in names else todo
     by_label = {step.label: step for step in before}
     student = by_label.get(f"export-{name_export(STUDENT, '')}")
     if student is None or "blueprint" not in student.takes:

@@ -226,3 +226,15 @@ def test_inputs_as_they_are_are_asked_in_their_own_shapes(
     assert calls == [{"text": [[None, 5]], "text_mask": [[None, 5]]}]
     for name, want in text_example.answers(feeds).items():
         np.testing.assert_allclose(got[name], want, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("row_s", "timeout_s", "pieces"), [(1e-4, 600.0, 1), (None, 600.0, 2), (1e-4, 0.1, 2)]
+)
+def test_rows_that_surely_take_little_time_are_one_piece(
+    row_s: float | None, timeout_s: float, pieces: int
+) -> None:
+    found = list(module.divide_rows(1438, 256, timeout_s, row_s=row_s))
+    assert len(found) >= pieces and (len(found) == 1) is (pieces == 1)
+    assert [piece.start for piece in found[1:]] == [piece.stop for piece in found[:-1]]
+    assert (found[0].start, found[-1].stop) == (0, 1438)
