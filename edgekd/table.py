@@ -51,6 +51,10 @@ class Member(NamedTuple):
     """Where a method comes from: authors and year."""
     weight: float = 1.0
     """What a loss is multiplied by where the recipe does not say."""
+    classes: int = 0
+    """How many classes `weight` was found for, of a loss whose gradient shrinks with the root of their number; else 0."""
+    ramp: float = 0.0
+    """Over which share of the epochs the authors raise `weight` from 0."""
     depth: float | None = None
     """Where a loss that reads layers looks unless the recipe says; None is at the end of every stage."""
     companion: Member | None = None

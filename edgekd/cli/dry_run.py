@@ -32,19 +32,37 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     store = Store(options.store)
     answers = list(estimate_knowledge(recipe, find_results(foreseen, store), store))
     touched = _touched(recipe, path, options, foreseen)
+    weights = _find_open_weights(recipe)
     if as_json:
         costs = {each.label: each for each in cost.steps}
         rows = [_fields(each, costs.get(each.step.label)) for each in foreseen]
         described = [_describe_answers(each) for each in answers]
         plan = {"steps": rows, "estimate": _describe_cost(cost), "answers": described}
+        plan["weights"] = weights
         print_json({**plan, **touched})
         return
     _print_steps(foreseen, cost)
     _print_cost(cost)
     for each in answers:
         _print_answers(each)
+    for key, text in weights.items():
+        print_paragraph(f"{key}: weight {text}")
     for what, names in touched.items():
         echo(f"{what}: {', '.join(names) or 'nothing'}")
+
+
+def _find_open_weights(recipe: Recipe) -> dict[str, str]:
+    """By the key of a loss what its weight will be, where the recipe leaves that to the data."""
+    from edgekd.learn.losses import LOSSES
+    from edgekd.learn.method.default_weight import describe_weight
+    from edgekd.learn.settings import AUTO
+    from edgekd.plan.members import list_terms
+
+    return {
+        f"{key} ({term.loss.name})": describe_weight(term.loss.find_member(LOSSES))
+        for key, term in list_terms(recipe).items()
+        if term.weight == AUTO
+    }
 
 
 def _fields(foreseen: StepForecast, cost: StepCost | None) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def command(name: str | None, as_json: bool) -> None:
 def _known(name: str) -> dict[str, Any]:
     """A loss's usual weight, where it looks, and what it was measured to do."""
     from edgekd.learn.losses import LOSSES
+    from edgekd.learn.method.default_weight import describe_weight
 
     kept = read_measurements()
     found = kept["methods"].get(name, {})
@@ -62,7 +63,7 @@ def _known(name: str) -> dict[str, Any]:
         return told
     where = _where(member)
     return {
-        "weight where a recipe says none": member.weight,
+        "weight where a recipe says none": describe_weight(member) or member.weight,
         **({"layers where a recipe says none": where} if where else {}),
         **({"trains beside the student": member.companion.summary} if member.companion else {}),
         **told,

@@ -25,7 +25,10 @@ from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default
+from edgekd.table import Member
 
+AUTO: Literal["auto"] = "auto"
+"""For a weight: the authors', with their ramp, for as many classes as the data have."""
 Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Freeze = Whole | Annotated[tuple[str, ...], Field(min_length=1)]
@@ -42,7 +45,14 @@ def _loss(value: Any) -> Any:
     own = {key: item for key, item in value.items() if key in Term.model_fields}
     rest = {key: item for key, item in value.items() if key not in own}
     named = _bound(rest)
-    return {"weight": named.find_member(LOSSES).weight, **own, "loss": named}
+    if own.get("weight", AUTO) == AUTO:
+        own["weight"] = _usual_weight(named.find_member(LOSSES))
+    return {**own, "loss": named}
+
+
+def _usual_weight(member: Member) -> float | str:
+    """A number where no data change it."""
+    return AUTO if member.classes or member.ramp else member.weight
 
 
 def _bound(value: Any) -> NamedMember:
@@ -95,8 +105,8 @@ class Term(Settings):
 
     loss: Annotated[NamedMember, BeforeValidator(_bound)]
     """Which loss of `edgekd methods`, with its knobs."""
-    weight: Weight = 1.0
-    """What its value is multiplied by; `edgekd methods NAME` says what it is where nothing is said."""
+    weight: Weight | Literal["auto"] = 1.0
+    """What its value is multiplied by; where nothing is said, or auto, what `edgekd methods NAME` says."""
     ramp: Ramp | None = omit_default(None)
     """How the weight changes over the first epochs."""
     standardize: bool = omit_default(False)

@@ -90,7 +90,12 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     )
     batch_size = config.train.batch_size
     whole = step.assemble_step(
-        participants, config.losses, config.scheme, batch_size, config.inherit
+        participants,
+        config.losses,
+        config.scheme,
+        batch_size,
+        config.inherit,
+        epochs=training.epochs,
     )
     _tell(config, whole, context)
     history = learner.train(
@@ -114,9 +119,14 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
 
 
 def _tell(config: DistilConfig, whole: DistillationStep, context: Context) -> None:
-    """Note what is inherited and which layers are compared."""
+    """Note what is inherited, weights that the recipe leaves open, and which layers are compared."""
     from edgekd.learn.method.inheritance import AS_BUILT
+    from edgekd.learn.settings import AUTO
 
+    for words, term in zip(config.losses, whole.connection.terms, strict=True):
+        if words.weight == AUTO:
+            rises = f", from 0 over {term.ramp.epochs:.3g} epochs" if term.ramp else ""
+            context.progress.note(f"{term.name}: weight {term.weight:g}{rises}")
     if config.inherit is not None:
         taken = sum(origin != AS_BUILT for origin in whole.inherited.values())
         context.progress.note(

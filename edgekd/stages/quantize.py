@@ -244,6 +244,7 @@ def _learned(
     training = fit_batch(config.train, len(samples), context.progress.note)
     batch_size = training.batch_size
     size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples)}
+    size["epochs"] = training.epochs
     connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
     history = learner.train(
         started.model,

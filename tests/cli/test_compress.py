@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,11 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
         "runs code of yours: nothing",
     ]
     assert list(tmp_path.iterdir()) == []
+    left_open = compress(
+        "--dry-run", "--set", "learn.0.losses=[dkd, {name: dkd, weight: 1}]"
+    ).stdout
+    (told,) = re.findall(r"^learn.*weight [^%]*%", left_open, re.MULTILINE)
+    assert " ".join(told.split()).startswith("learn.0.losses.0 (dkd): weight 1 for 100 classes,")
     (tmp_path / "own_of_plan.py").write_text("raise SystemExit")
     own = ("--set", "student.model=python:own_of_plan:b", "--allow-code", "--allow-download")
     plan = json.loads(compress("--dry-run", "--json", *own).stdout)

@@ -60,6 +60,12 @@ def test_a_method_that_reads_layers_says_where_and_what_it_trains() -> None:
     assert "trains beside the student" in text.lower()
 
 
+def test_a_weight_that_depends_on_the_classes_says_how() -> None:
+    text = " ".join(run("methods", "dkd").split())
+    assert "Weight where a recipe says none: 1 for 100 classes, else times the root of" in text
+    assert "(0.3162 for 10, 3.162 for 1000), raised from 0 over the first 8.3% of the" in text
+
+
 def test_one_scheme_can_be_pasted() -> None:
     text = run("methods", "dml")
     snippet = text.partition("In a recipe:")[2]

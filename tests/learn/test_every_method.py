@@ -109,6 +109,16 @@ class Kill(Silent):
             raise Killed
 
 
+class Noted(Silent):
+    """Keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 def planned(folder: Path, words: dict[str, Any], more: dict[str, Any]) -> dict[str, Step]:
     """The steps of a recipe that learns with these words, by label."""
     recipe = {
@@ -242,3 +252,19 @@ def test_a_private_student_resumes_to_the_same_bytes(place: Place, tmp_path: Pat
     student = {**STUDENT, "norm": "group", "train": {**TRAIN, "epochs": 12, "learning_rate": 0.02}}
     history = trained(place, tmp_path, words, {"student": student})
     assert history[-1]["cross-entropy"] < history[0]["cross-entropy"]
+
+
+def test_a_weight_that_the_recipe_leaves_open_is_noted(place: Place, tmp_path: Path) -> None:
+    steps = planned(tmp_path, {"losses": ["dkd", {"name": "dkd", "weight": 1.0}, "reviewkd"]}, {})
+    for label in [label for label in steps if label.startswith("tune")]:
+        place.made[f"{label}-{steps[label].settings!r}", "resolved.json"] = (
+            place.root / "resolved.json"
+        )
+    steps.pop("data")
+    noted = Noted()
+    run(steps["distil"], place.given(steps, "distil"), tmp_path / "whole", noted)
+    epochs = STUDENT["train"]["epochs"] / 12
+    assert noted.notes[:2] == [
+        f"dkd: weight 0.3162, from 0 over {epochs:.3g} epochs",
+        f"reviewkd: weight 1, from 0 over {epochs:.3g} epochs",
+    ]

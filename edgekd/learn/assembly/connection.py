@@ -80,6 +80,7 @@ def connect(
     samples: int,
     interface: Interface | None = None,
     classes: int = 0,
+    epochs: float = 0.0,
     allow_code: bool = False,
 ) -> Connection:
     """Find what each loss reads and build what it trains; weights come from torch's generator.
@@ -92,6 +93,7 @@ def connect(
         samples: how many there are to learn from.
         interface: what the networks take and give; None for one of `classes` a sample.
         classes: how many, where no interface is given.
+        epochs: of the training, for weights that rise at its beginning; 0 leaves them as they will be.
         allow_code: whether ``python:`` losses may run.
 
     Raises:
@@ -105,11 +107,14 @@ def connect(
             samples=samples,
             interface=interface,
             classes=classes,
+            epochs=epochs,
             allow_code=allow_code,
         )
-    bound = bind_terms(terms, allow_code=allow_code)
+    ends = interface or _classifier(classes)
+    bound = bind_terms(
+        terms, classes=ends.sizes.get("classes", 0), epochs=epochs, allow_code=allow_code
+    )
     try:
-        ends = interface or _classifier(classes)
         return _connected(terms, bound, student, teacher, inputs, samples, ends)
     except ValueError as error:
         raise InputError(f"losses: {error}") from error
@@ -122,12 +127,15 @@ def connect_outputs(
     samples: int,
     interface: Interface | None = None,
     classes: int = 0,
+    epochs: float = 0.0,
     allow_code: bool = False,
 ) -> Connection:
     """Connect losses that compare answers alone, as `connect` does; no network has to be run."""
     ends = interface or _classifier(classes)
-    plain = BindingContext({}, {}, batch, ends.sizes.get("classes", 0), samples, ends)
-    pairs = zip(bind_terms(terms, allow_code=allow_code), terms, strict=True)
+    count = ends.sizes.get("classes", 0)
+    plain = BindingContext({}, {}, batch, count, samples, ends)
+    bound = bind_terms(terms, classes=count, epochs=epochs, allow_code=allow_code)
+    pairs = zip(bound, terms, strict=True)
     finished = tuple(bind_parts(term, words, (), plain) for term, words in pairs)
     return Connection(finished, _companions(finished), {}, (), ends)
 

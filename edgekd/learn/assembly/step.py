@@ -46,6 +46,8 @@ def assemble_step(
     scheme: NamedMember | Scheme,
     batch_size: int,
     inherit: InheritSettings | None,
+    *,
+    epochs: float = 0.0,
 ) -> DistillationStep:
     """Assemble a step; weights come from torch's generator, or from the network that is inherited.
 
@@ -55,6 +57,7 @@ def assemble_step(
         scheme: who teaches whom: to be built for the participants, or built already.
         batch_size: of training.
         inherit: whose parameters the student begins with.
+        epochs: of training, for weights that rise at its beginning; 0 leaves them as they will be.
 
     Raises:
         InputError: if a loss, the scheme or the heir cannot be had with these networks.
@@ -75,6 +78,7 @@ def assemble_step(
         *participants.plan.blank(batch_size),
         samples=len(participants.samples),
         interface=participants.plan.interface,
+        epochs=epochs,
         allow_code=participants.allow_code,
     )
     built = scheme if isinstance(scheme, Scheme) else participants.build_scheme(scheme)

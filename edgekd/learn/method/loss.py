@@ -23,6 +23,8 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.default_weight import find_ramp
+from edgekd.learn.method.default_weight import find_weight
 from edgekd.learn.method.schedule import ramp_factor
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
@@ -134,11 +136,15 @@ class NotFiniteLoss(Exception):
         self.term = term
 
 
-def bind_terms(terms: Iterable[Term], *, allow_code: bool = False) -> tuple[BoundTerm, ...]:
+def bind_terms(
+    terms: Iterable[Term], *, classes: int = 0, epochs: float = 0.0, allow_code: bool = False
+) -> tuple[BoundTerm, ...]:
     """The terms with their knobs; a name used twice gets a number (``kd``, ``kd#2``).
 
     Args:
         terms: of the recipe.
+        classes: of the data, for weights that depend on their number; 0 if not known.
+        epochs: of the training, for weights that rise at its beginning; 0 if not known.
         allow_code: whether ``python:`` losses may run.
 
     Raises:
@@ -157,10 +163,10 @@ def bind_terms(terms: Iterable[Term], *, allow_code: bool = False) -> tuple[Boun
         bound.append(
             BoundTerm(
                 f"{name}#{seen + 1}" if seen else name,
-                term.weight,
+                find_weight(term, classes),
                 find_signature(member).positional,
                 functools.partial(function, **knobs),
-                term.ramp,
+                find_ramp(term, epochs),
                 term.standardize,
                 term.labelled_only,
             )

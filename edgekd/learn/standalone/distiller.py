@@ -86,7 +86,8 @@ class Distiller(nn.Module):
             scheme: who teaches whom: a name of ``edgekd methods``, with its knobs in a mapping, or what a function of
                 `edgekd.schemes` gives; left out, the teacher, or labels without one.
             samples: how many there are to learn from, for losses that remember them; those of `example` if 0.
-            epochs: how many there will be, for schemes that look ahead.
+            epochs: how many there will be, for schemes that look ahead and usual weights that rise at the beginning;
+                above 1, `loss` must be told the epoch.
 
         Raises:
             InputError: if a loss or the scheme cannot be had with these networks and this batch.
@@ -119,7 +120,10 @@ class Distiller(nn.Module):
             CombineSettings(),
             MappingProxyType({_mark(number): one for number, one in enumerate(teachers)}),
         )
-        step = assemble_step(participants, terms, _scheme(scheme, bool(teachers)), count, None)
+        who = _scheme(scheme, bool(teachers))
+        # A loop that does not say how many epochs there are need not say which one it is in: nothing may wait for it.
+        rising = epochs if epochs > 1 else 0
+        step = assemble_step(participants, terms, who, count, None, epochs=rising)
         self.student = step.student.to(device)
         self.companions = step.scheme.companions.to(device)
         self.scheme, self.epochs = step.scheme, epochs

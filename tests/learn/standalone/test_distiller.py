@@ -39,8 +39,9 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     torch.testing.assert_close(edgekd.losses.kd(logits, teacher(images), temperature=2.0), kd)
 
 
-def test_a_loop_of_one_s_own_learns_what_the_house_s_loop_learns() -> None:
-    teacher, loader, losses = net(4, seed=1), batches(), ["kd", "fitnet"]
+@pytest.mark.parametrize("losses", [["kd", "fitnet"], ["dkd"]])
+def test_a_loop_of_one_s_own_learns_what_the_house_s_loop_learns(losses: list[str]) -> None:
+    teacher, loader = net(4, seed=1), batches()
     student, _ = distil(
         net(2), teacher, loader, losses=losses, epochs=2, learning_rate=0.01, quiet=True, **PLAIN
     )
@@ -50,8 +51,8 @@ def test_a_loop_of_one_s_own_learns_what_the_house_s_loop_learns() -> None:
     optimizer = torch.optim.SGD(distiller.parameters(), lr=0.01)
     for epoch in range(2):
         distiller.train()
-        for batch in loader:
-            loss = distiller.loss(batch, epoch)
+        for number, batch in enumerate(loader):
+            loss = distiller.loss(batch, epoch + number / len(loader))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -130,3 +131,16 @@ def test_what_cannot_be_is_said_before_anything_is_trained(
 ) -> None:
     with pytest.raises(InputError, match=message):
         Distiller(net(2), net(4), example=batches(1)[0], **options)
+
+
+def test_a_weight_that_nobody_says_is_of_the_classes_and_rises_over_the_epochs() -> None:
+    ((images, labels),) = batches(1)
+    made = [
+        Distiller(net(2), net(4, seed=1), example=(images, labels), losses=["dkd"], epochs=epochs)
+        for epochs in (12, 24)
+    ]
+    logits = net(2)(images).shape[1]
+    assert [each.terms[0].weight for each in made] == [round((logits / 100) ** 0.5, 4)] * 2
+    assert [each.terms[0].ramp.epochs for each in made] == pytest.approx([1, 2])
+    plain = Distiller(net(2), net(4, seed=1), example=(images, labels), losses=["dkd"])
+    assert plain.terms[0].ramp is None and plain.loss((images, labels)).item() > 0

@@ -122,6 +122,7 @@ LOSSES: dict[str, Member] = {
         "reviewkd",
         "deep stages of the student reviewed beside shallow ones",
         paper="Chen et al. 2021",
+        ramp=1 / 12,
         companion=Member(f"{_BESIDE}.fusion", "fusion", "attention from deep to shallow"),
     ),
     "cwd": Member(

@@ -76,6 +76,8 @@ LOSSES: dict[str, Member] = {
         "the labelled class apart from the others",
         paper="Zhao et al. 2022",
         logits="classes",
+        classes=100,
+        ramp=1 / 12,
     ),
     "nkd": Member(
         f"{_HERE}.decoupled",
@@ -91,6 +93,7 @@ LOSSES: dict[str, Member] = {
         paper="Zhou et al. 2021",
         logits="classes",
         weight=2.25,
+        classes=100,
     ),
     "ofa": Member(
         f"{_HERE}.weighted",
@@ -114,7 +117,8 @@ LOSSES: dict[str, Member] = {
         per="sample",
         paper="Jin et al. 2023",
         logits="classes",
-        weight=0.2,
+        weight=0.9,
+        classes=100,
     ),
     "ctkd": Member(
         f"{_HERE}.temperatures",

@@ -34,8 +34,8 @@ def mlkd(
     T^2 KL(p_t || p_s) + |P_t P_t' - P_s P_s'|^2 / B + |P_t' P_t - P_s' P_s|^2 / C, where P are the softened
     probabilities [B, C] (Jin et al. 2023, CVPR, eq. 4 to 8). The authors' masks by confidence multiply
     an already reduced number and are left out. The class term grows as (B / C)^2: with few classes and
-    large batches it drowns the others, and the authors' weight, 0.9 for 100 classes, ends at chance
-    for 10. Hence the smaller one. Temperatures 2, 3, 4, 5, 6 are the authors'.
+    large batches it drowns the others; the authors' weight, 0.9, is for 100 classes and is scaled down
+    for fewer. Temperatures 2, 3, 4, 5, 6 are the authors'.
 
     Args:
         student_logits: [B, C]; the gradient flows here.
