@@ -13,6 +13,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import follow
 from edgekd import run_place
 from edgekd.bindings import find_bindings
 from edgekd.errors import InputError
@@ -157,13 +158,30 @@ def compress(
     A run that chooses nothing leaves a bundle that stands there alone, with the report that belongs to
     it: its own files go to the folder `WITHOUT_BUNDLE` beside them.
 
+    Under a launcher rank 0 does all that; the others take part in what is learned, and get the same.
+
     Raises:
         InputError: if what stands in the run folder is not a run's.
         EdgekdError: as the stages do.
         Exception: what a callback behind `progress` raises.
     """
+
+    def work(options: Options) -> dict[str, Any]:
+        finished = _compress_alone(recipe, recipe_path, options, progress)
+        return {**finished._asdict(), "run_dir": str(finished.run_dir)}
+
+    made = follow.run_with_others(options, work)
+    steps_done = tuple((label, hit, took_s) for label, hit, took_s in made["steps"])
+    return FinishedRun(made["result"], Path(made["run_dir"]), steps_done, made["missed"])
+
+
+def _compress_alone(
+    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
+) -> FinishedRun:
+    """What rank 0 does."""
     options = dataclasses.replace(options, progress=progress)
     todo = plan(recipe, recipe_path, options)
+    follow.require_even_batches(todo)
     labels = tuple(step.label for step in todo)
 
     def waiting(folder: Path, holder: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.launch.team import Team
 from edgekd.progress import Progress
 from edgekd.progress import Silent
 
@@ -40,6 +41,8 @@ class Options:
     """Where engines are built, run and measured."""
     overrides: tuple[str, ...] = ()
     """What the command line changed of the recipe, ``KEY=VALUE``; the report tells it."""
+    team: Team | None = None
+    """The other ranks, if a launcher started some."""
     progress: Progress = Silent()
     """Is shown what is done before a step begins: the hashing of its files."""
 

@@ -18,6 +18,7 @@ from typing import NoReturn
 from edgekd import files
 from edgekd import sources
 from edgekd.errors import MachineError
+from edgekd.follow import share_step
 from edgekd.progress import Progress
 from edgekd.progress import StepEnd
 from edgekd.progress import StepStart
@@ -159,7 +160,8 @@ class Walker:
         if self.side is not None:
             self.side.start()
         began, started = time.gmtime(), time.monotonic()
-        outputs = step.stage.run(step.settings, given, context)
+        with share_step(step, given, context, self.options.team):
+            outputs = step.stage.run(step.settings, given, context)
         self._want_unchanged(step, inputs)
         took_s = round(time.monotonic() - started, 3)
         when = CreationTime(time.strftime("%Y-%m-%dT%H:%M:%SZ", began), took_s)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd import files
+from edgekd import follow
 from edgekd.errors import InputError
 from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.plan import steps
@@ -40,10 +41,30 @@ def build_knowledge(
         progress: is told how far it is.
         source: a folder of exported answers, which are taken instead of asking.
 
+    Returns:
+        By label; nothing on ranks beside the first, which take part.
+
     Raises:
         InputError: if no step of learning reads stored answers; with `source`, if several do, or it holds others.
         EdgekdError: as the stages do.
     """
+    made: dict[str, StoreEntry] = {}
+
+    def work(options: Options) -> None:
+        made.update(_build_alone(recipe, recipe_path, options, progress, source))
+
+    follow.run_with_others(options, work)
+    return made
+
+
+def _build_alone(
+    recipe: Recipe,
+    recipe_path: Path,
+    options: Options,
+    progress: Progress,
+    source: Path | None,
+) -> dict[str, StoreEntry]:
+    """What rank 0 does."""
     from edgekd.bench.machine import fingerprint
     from edgekd.learn.knowledge import layout
 
@@ -65,6 +86,7 @@ def build_knowledge(
     with open_store(options) as store:
         walker = Walker(store, options, progress, bindings)
         needed = [step for step in todo if step.label in wanted]
+        follow.require_even_batches(needed)
         if source is not None:
             walker.walk([step for step in needed if step.label not in labels])
             _bring(source, needed, labels[0], walker)

@@ -61,6 +61,23 @@ COMMANDS: dict[str, Verb] = {
 }
 
 
+SHARED = ("compress", "knowledge")
+"""Verbs in which all ranks of a launcher take part."""
+
+
+def require_one_process(verb: str) -> None:
+    """Raises InputError if a launcher started several processes of a verb that is for one."""
+    from edgekd.errors import InputError
+    from edgekd.launch.environment import read_launch
+
+    count = read_launch().size
+    if count > 1 and verb not in SHARED:
+        raise InputError(
+            f"edgekd {verb}: got {count} ranks, want one process",
+            hint=f"torchrun is for edgekd {' and edgekd '.join(SHARED)}",
+        )
+
+
 class _Verbs(click.Group):
     """Knows its commands from the table; a verb's module is imported when the verb is used."""
 
@@ -70,6 +87,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        require_one_process(cmd_name)
         if cmd_name not in self.commands:
             command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
             command.name = cmd_name
@@ -141,9 +159,10 @@ def run(arguments: list[str] | None = None) -> None:
     """The entry point: run a verb, print how it failed, exit with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     volume = Volume()
-    ending, error = border.run_guarded(
-        lambda: main.main(arguments, prog_name="edgekd", standalone_mode=False, obj=volume)
-    )
+    with border.silence_other_ranks():
+        ending, error = border.run_guarded(
+            lambda: main.main(arguments, prog_name="edgekd", standalone_mode=False, obj=volume)
+        )
     border.exit_on_interruption()
     if error is not None and volume.debug:
         traceback.print_exception(error)

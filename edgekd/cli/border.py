@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -72,6 +73,22 @@ def exit_on_interruption() -> None:
             signal.signal(number, leave)
 
 
+@contextlib.contextmanager
+def silence_other_ranks() -> Iterator[None]:
+    """Inside, what ranks beside the first of a launcher print on stdout goes nowhere: the first says the same."""
+    if not _is_other_rank():
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _is_other_rank() -> bool:
+    """Whether a launcher started this process beside a first one; says so of broken variables, too."""
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    return not alone and os.environ.get("RANK", "0") != "0"
+
+
 def print_ending(ending: CommandExit, *, as_json: bool) -> None:
     """Print `ending` unless all is well: one line on stderr, with ``--json`` one of JSON.
 
@@ -80,6 +97,8 @@ def print_ending(ending: CommandExit, *, as_json: bool) -> None:
     if not ending.error:
         return
     line = f"{ending.error} ({ending.hint})" if ending.hint else ending.error
+    if _is_other_rank():
+        line = f"rank {os.environ['RANK']}: {line}"
     told = json.dumps({"code": ending.code, "error": ending.error, "hint": ending.hint})
     with contextlib.suppress(BrokenPipeError):  # nobody reads it; the exit code stays
         if as_json:
@@ -94,6 +113,8 @@ class OutputClosed(Exception):
 
 class ProcessTerminated(KeyboardInterrupt):
     """SIGTERM; as ^C it is no `Exception`, so nothing on the way takes it for its own failure."""
+
+    signal_number = signal.SIGTERM
 
 
 def interruption_error(error: BaseException) -> EdgekdError:
@@ -131,7 +152,10 @@ def _repeating(hook: Callable[[Any], object]) -> Callable[[Any], object]:
 
 def _ending(error: BaseException) -> CommandExit:
     from edgekd.errors import EdgekdError
+    from edgekd.launch.failure import ReportedElsewhere
 
+    if isinstance(error, ReportedElsewhere):
+        return CommandExit(error.exit_code)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         error = interruption_error(error)
     if isinstance(error, EdgekdError):

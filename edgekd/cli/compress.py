@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli import options as shared
+from edgekd.cli.screen import Volume
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
 from edgekd.cli.screen import print_json
@@ -79,6 +80,7 @@ def command(
     from edgekd import devices
     from edgekd import recipe as recipes
     from edgekd import run
+    from edgekd.launch.environment import read_launch
 
     loaded = recipes.load(recipe, overrides)
     options = run.Options(
@@ -94,6 +96,9 @@ def command(
         device=devices.find_device(device),
         overrides=overrides,
     )
+    is_first = read_launch().rank == 0
+    if (dry_run or check) and not is_first:
+        return
     if dry_run:
         from edgekd.cli import dry_run as preview
 
@@ -131,12 +136,15 @@ def _compress(
     from edgekd.display import make_display
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
+    from edgekd.launch.environment import read_launch
     from edgekd.progress import CallbackProgress
     from edgekd.report.result import Result
     from edgekd.trackers import open_trackers
     from edgekd.units import number_text
 
     loud = get_volume()
+    if read_launch().rank:  # the first says and keeps the same
+        loud, track = Volume(quiet=True), ()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
         callbacks = open_trackers(track, progress.note)
         reporting = CallbackProgress(progress, callbacks) if callbacks else progress

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -19,13 +18,14 @@ from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
 from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import prefetch
 from edgekd.learn.knowledge import filling
 from edgekd.learn.knowledge.filling import AskTeacher
+from edgekd.learn.knowledge.filling import Partners
 from edgekd.learn.knowledge.filling import Questions
 from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.parallel import ranks
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
 
@@ -106,7 +106,8 @@ def write_knowledge(
     """Fill `path` with the teacher's outputs, npy float32 [views, samples, ...].
 
     Every view that training will show is answered once; later epochs, methods and students read it. Of a teacher
-    with several outputs each element has a field by number, ``0``, ``1``, of that output's shape.
+    with several outputs each element has a field by number, ``0``, ``1``, of that output's shape. Several ranks take
+    the batches in turn, and the first writes what all answer.
 
     Raises:
         InputError: if an output's size changes from batch to batch.
@@ -116,9 +117,9 @@ def write_knowledge(
     teacher.eval()
     out: np.memmap[Any, Any] | None = None
     with arithmetic.deterministic_torch(0, resolved.threads):
-        for batch in prefetch(_plan_batches(samples, size), samples.needed_workers):
-            indices, view = batch.indices, batch.view
-            given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
+        for indices, view, given in _answer_all(teacher, samples, size, resolved):
+            if ranks.rank():
+                continue
             if out is None:
                 out = _open_knowledge(path, (views, total), given)
             try:
@@ -128,17 +129,28 @@ def write_knowledge(
                 raise InputError(message, hint="knowledge: online") from error
             text = f"view {view + 1}/{views}"
             progress.update(view * total + int(indices[-1]) + 1, views * total, text)
-    assert out is not None
-    out.flush()
+    if out is not None:
+        out.flush()
 
 
-def _plan_batches(samples: Samples, size: int) -> list[Callable[[], Batch]]:
-    """Every view of every sample, in order."""
-    return [
-        functools.partial(samples.batch, np.arange(start, min(start + size, len(samples))), view)
+def _answer_all(
+    teacher: nn.Module, samples: Samples, size: int, resolved: Arithmetic
+) -> Iterator[tuple[NDArray[np.int64], int, tuple[NDArray[np.float32], ...]]]:
+    """Yield every view of every sample in order, a batch at a time: indices, view, answers."""
+    planned = [
+        (np.arange(start, min(start + size, len(samples))), view)
         for view in range(samples.views.count)
         for start in range(0, len(samples), size)
     ]
+    turns = [planned[at : at + ranks.count()] for at in range(0, len(planned), ranks.count())]
+    own = [turn[min(ranks.rank(), len(turn) - 1)] for turn in turns]
+    jobs = [functools.partial(samples.batch, *each) for each in own]
+    for turn, batch in zip(turns, prefetch(jobs, samples.needed_workers), strict=True):
+        given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
+        sizes = [len(indices) for indices, _ in turn]
+        parts = [ranks.gather_rows(each, sizes) for each in given]
+        for number, (indices, view) in enumerate(turn):
+            yield indices, view, tuple(part[number] for part in parts)
 
 
 def fill_knowledge(
@@ -171,7 +183,8 @@ def fill_knowledge(
     ask = _build_ask(teacher.eval(), samples, resolved)
     questions = Questions(ask, samples.views.count, len(samples), size)
     with arithmetic.deterministic_torch(0, resolved.threads):
-        return filling.fill_store(questions, settings, origin, folder, progress)
+        partners = Partners(ranks.rank(), ranks.count(), ranks.wait_for_all)
+        return filling.fill_store(questions, settings, origin, folder, progress, partners)
 
 
 def _build_ask(teacher: nn.Module, samples: Samples, resolved: Arithmetic) -> AskTeacher:

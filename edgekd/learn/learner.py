@@ -35,6 +35,7 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.model_inputs import make_zeros
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
+from edgekd.learn.parallel import ranks
 from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
@@ -168,6 +169,8 @@ def train(
         rates=plan_rates(model, training, blank),
     )
     history = fit(run)
+    if ranks.rank():
+        return history
     for number in range(1, waypoints + 1):
         passed = checkpoint.strip_prefix(str(number), run.passed)
         weights.write(passed, context.folder / waypoint_file(number))
@@ -196,7 +199,12 @@ def write(
         given: the stage's inputs.
         context: where to write and what to tell.
         outputs: its outputs on the validation split in float32, where they are known.
+
+    Returns:
+        The files by name; none on ranks beside the first, which writes what all have learned.
     """
+    if ranks.rank():
+        return {}
     validation = read_split(given, allow_code=context.allow_code)
     task, targets = validation.task, validation.targets
     if outputs is None:

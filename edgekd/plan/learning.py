@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgekd.bench.roles import CONTROL
 from edgekd.cores import count_cores
+from edgekd.launch.environment import read_launch
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.settings import Training
@@ -84,8 +85,9 @@ def loading_label(label: str) -> str:
 
 
 def threads(training: Training) -> int:
-    """The threads a training run uses: the recipe's, else every core this process may use."""
-    return training.threads or count_cores()
+    """The threads a training run uses: the recipe's, else every core this process may use, shared with the other ranks
+    of this machine."""
+    return training.threads or max(1, count_cores() // read_launch().local_size)
 
 
 def _data(recipe: Recipe, folder: Path, options: Options) -> Step:

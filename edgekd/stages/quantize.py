@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
@@ -122,6 +123,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import deploy_form
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.parallel import ranks
     from edgekd.learn.quant import insertion
     from edgekd.profile import NUMERICS
     from edgekd.task import figure_text
@@ -135,17 +137,18 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     plan = blueprint.read(given["start_blueprint"])
     start, plan = deploy_form.merge_branches(start, plan, context.progress)
     validation = read_split(given, allow_code=context.allow_code)
-    metric, float_score = validation.task.score, validation.score(start)
+    metric = validation.task.score
+    float_score = ranks.run_on_first(lambda: validation.score(start))
     left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
         with arithmetic.deterministic_torch(context.seed, resolved.threads):
             started = _started(config, start, plan, left, given)
-        outputs = validation.outputs(started.model)
-        before = validation.score_of(outputs)
+        outputs = {} if ranks.rank() else validation.outputs(started.model)
+        before = 0.0 if ranks.rank() else validation.score_of(outputs)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
         history = _learned(config, started, start, plan, outputs, resolved, given, here)
-        after = validation.score(started.model)
+        after = ranks.run_on_first(functools.partial(validation.score, started.model))
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
         if not _missed(config, metric, float_score, after) or len(worst) <= 2**number:
@@ -232,6 +235,7 @@ def _learned(
     from edgekd.learn import learner
     from edgekd.learn.assembly import connection
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.parallel import ranks
     from edgekd.learn.task_losses import find_soft_terms
     from edgekd.learn.training.batches import fit_batch
 
@@ -257,7 +261,11 @@ def _learned(
         context,
         scored_in="fp32",
     )
-    if validation.falls_behind(validation.outputs(started.model), outputs):
+
+    def fell_behind() -> float:
+        return validation.falls_behind(validation.outputs(started.model), outputs)
+
+    if ranks.run_on_first(fell_behind):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history

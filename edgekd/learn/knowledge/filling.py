@@ -57,12 +57,27 @@ class Questions(NamedTuple):
     """Samples that are asked about at once; a batch is of one view."""
 
 
+class Partners(NamedTuple):
+    """The processes that fill one store together; all see its folder."""
+
+    rank: int
+    """Of this one, from 0; the first finishes what all have filled."""
+    size: int
+    """How many there are."""
+    wait: Callable[[], object]
+    """Returns when all have called it."""
+
+
+ALONE = Partners(0, 1, lambda: None)
+
+
 def fill_store(
     questions: Questions,
     settings: KnowledgeSettings,
     origin: Mapping[str, Any],
     folder: Path,
     progress: Progress,
+    partners: Partners = ALONE,
 ) -> dict[str, Path]:
     """Ask for every view of every sample, and store the answers.
 
@@ -72,20 +87,29 @@ def fill_store(
         origin: what they are of.
         folder: where a killed fill left its shards; they are asked again in part before they are believed.
         progress: is told how far it is.
+        partners: each fills every so-manieth shard; a shard that was begun by another is gone on from.
 
     Returns:
-        The manifest and the shards by their names; they lie in `folder`.
+        The manifest and the shards by their names; they lie in `folder`. Nothing on ranks beside the first.
 
     Raises:
         InputError: if answers change their size, or `settings` cannot hold them.
         MachineError: if the disk is full; what is there already stays.
     """
-    files.sweep_temporaries(folder)
+    if partners.rank == 0:
+        files.sweep_temporaries(folder)
     place = _plan(questions, settings)
     brought = read_imported_manifest(folder, place, origin)
     if brought is not None:
         place = brought.layout
     _require_room(folder, place)
+    partners.wait()  # all have read what is there before any changes it
+    if partners.size > 1:
+        for number in range(partners.rank, place.shards, partners.size):
+            _fill_shard(number, questions, place, folder, progress)
+        partners.wait()
+    if partners.rank:
+        return {}
     shards = [
         _fill_shard(number, questions, place, folder, progress) for number in range(place.shards)
     ]

@@ -1,56 +1,66 @@
-"""The processes that torchrun starts for one training run, and what they tell one another."""
+"""The processes that learn together in one training run, and what they tell one another."""
 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.launch import environment
 from edgekd.progress import Progress
 from edgekd.progress import Silent
 
-Made = TypeVar("Made")
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PATIENCE = timedelta(days=7)
+"""How long ranks wait while the first scores or writes; who is lost is found out by `edgekd.launch`."""
 
 
-def join(batch_size: int) -> None:
-    """Meet the other ranks, if torchrun started some; they stay together as long as the process.
-
-    Raises:
-        InputError: if they cannot share a batch evenly.
-    """
-    if launched_count() > 1 and not distributed.is_initialized():
-        gpus, backend = torch.cuda.device_count(), "gloo"
-        if gpus:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
-            backend = "nccl" if gpus >= int(os.environ["LOCAL_WORLD_SIZE"]) else "gloo"
-        distributed.init_process_group(backend)
-        atexit.register(distributed.destroy_process_group)
+def require_even_batch(batch_size: int) -> None:
+    """Raises InputError if the ranks cannot share a batch evenly."""
     if batch_size % count():
         raise InputError(
             f"train.batch_size: got {batch_size}, want a multiple of {count()}, the number of ranks"
         )
 
 
-def launched_count() -> int:
-    """Return how many processes torchrun started, whether or not they have met yet; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def count() -> int:
-    """Return how many ranks learn together; 1 without torchrun."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    """Return how many ranks learn together; the first who asks waits for all others. 1 without a launcher."""
+    partners = environment.count_partners()
+    if partners > 1 and not distributed.is_initialized():
+        _join()
+    return partners
+
+
+def _join() -> None:
+    """Meet the other ranks; they stay together as long as the process."""
+    gpus, backend = torch.cuda.device_count(), "gloo"
+    launch = environment.read_launch()
+    if gpus:
+        torch.cuda.set_device(launch.local_rank % gpus)
+        backend = "nccl" if gpus >= launch.local_size else "gloo"
+    if launch.is_on_one_machine and os.path.exists("/sys/class/net/lo"):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    atexit.register(distributed.destroy_process_group)
 
 
 def rank() -> int:
     """Return which of them this is, from 0."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    return distributed.get_rank() if count() > 1 else 0
 
 
 def devices() -> list[int] | int:
@@ -67,39 +77,76 @@ def run_on_first(work: Callable[[], float]) -> float:
     """Run `work` on the first rank alone; all get its result."""
     if count() == 1:
         return work()
-    found = torch.tensor(0.0 if rank() else work(), dtype=torch.float64)
-    if distributed.get_backend() == "nccl":
-        found = found.cuda()
+    found = _to_shared(torch.tensor(0.0 if rank() else work(), dtype=torch.float64))
     distributed.broadcast(found, 0)
     return float(found)
 
 
-def run_in_turn(work: Callable[[], Made]) -> Made:
-    """Run `work` on each rank: the first before the others, and none goes on before all have."""
+def read_on_first(read: Callable[[], bytes | None]) -> bytes | None:
+    """Read on the first rank alone; all get its bytes, or None as it does."""
     if count() == 1:
-        return work()
-    if rank():
+        return read()
+    data = None if rank() else read()
+    size = _to_shared(torch.tensor(-1 if data is None else len(data)))
+    distributed.broadcast(size, 0)
+    if int(size) < 0:
+        return None
+    whole = torch.frombuffer(bytearray(data or b"\0" * int(size)), dtype=torch.uint8)
+    whole = _to_shared(whole)
+    distributed.broadcast(whole, 0)
+    return whole.cpu().numpy().tobytes()
+
+
+def wait_for_all() -> None:
+    """Go on when all ranks have come here."""
+    if count() > 1:
         distributed.barrier()
-    found = work()
-    if not rank():
-        distributed.barrier()
-    distributed.barrier()
-    return found
+
+
+def begin_alike(module: nn.Module) -> None:
+    """Give all ranks the first one's parameters and buffers.
+
+    Raises:
+        MachineError: if their modules differ in more than values.
+    """
+    if count() == 1:
+        return
+    tensors = module.state_dict()
+    form = "".join(f"{name} {tuple(each.shape)} {each.dtype}" for name, each in tensors.items())
+    digest = torch.frombuffer(bytearray(hashlib.sha256(form.encode()).digest()), dtype=torch.uint8)
+    if not bool((gather(_to_shared(digest)).view(count(), -1) == _to_shared(digest)).all()):
+        raise MachineError(
+            "ranks: got networks that differ from rank to rank before they are trained",
+            hint="run all ranks on machines and packages of one kind",
+        )
+    _change_flat(list(tensors.values()), lambda flat: distributed.broadcast(flat, 0))
 
 
 def average_gradients(module: nn.Module) -> None:
     """Give every parameter of `module` the mean of its gradients over the ranks."""
     if count() == 1:
         return
-    found = [p.grad for p in module.parameters() if p.grad is not None]
-    for kind in dict.fromkeys(gradient.dtype for gradient in found):
-        gradients = [gradient for gradient in found if gradient.dtype == kind]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+
+    def average(flat: Tensor) -> None:
         distributed.all_reduce(flat)
         flat /= count()
-        parts = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+
+    _change_flat([p.grad for p in module.parameters() if p.grad is not None], average)
+
+
+def _change_flat(tensors: Sequence[Tensor], change: Callable[[Tensor], object]) -> None:
+    """Change all tensors in place, those of one type as one: a message costs more than what is in it."""
+    for kind in dict.fromkeys(each.dtype for each in tensors):
+        alike = [each.detach() for each in tensors if each.dtype == kind]
+        flat = torch.cat([each.flatten() for each in alike])
+        change(flat)
+        for each, part in zip(alike, flat.split([each.numel() for each in alike]), strict=True):
+            each.copy_(part.view_as(each))
+
+
+def _to_shared(tensor: Tensor) -> Tensor:
+    """The tensor where messages are sent from."""
+    return tensor.cuda() if distributed.get_backend() == "nccl" else tensor
 
 
 def gather(tensor: Tensor) -> Tensor:
@@ -108,6 +155,21 @@ def gather(tensor: Tensor) -> Tensor:
     slices = [torch.empty_like(mine) for _ in range(count())]
     distributed.all_gather(slices, mine)
     return torch.cat(slices)
+
+
+def gather_rows(rows: NDArray[np.float32], sizes: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Gather the rows of the first ranks, [n, ...] each.
+
+    Args:
+        rows: this rank's.
+        sizes: how many each rank has; those of ranks beyond them are not taken.
+    """
+    if count() == 1:
+        return [rows]
+    padded = np.zeros((max(sizes), *rows.shape[1:]), np.float32)
+    padded[: len(rows)] = rows[: max(sizes)]
+    whole = gather(_to_shared(torch.from_numpy(padded))).cpu().numpy()
+    return [whole[number * len(padded) :][:size] for number, size in enumerate(sizes)]
 
 
 def slice_own(tensor: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edgekd.errors import InputError
+from edgekd.launch.environment import read_launch
 from edgekd.learn.assembly.step import DistillationStep
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.readout import require_unmixed
-from edgekd.learn.parallel import ranks
 from edgekd.learn.privacy import accounting
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.privacy.dp_sgd import Privacy
@@ -35,8 +35,8 @@ def build_mechanism(
     """
     if precision == "fp16":
         raise InputError("private: got train.precision fp16, want bf16 or fp32")
-    if ranks.launched_count() > 1:
-        raise InputError(f"private: got {ranks.launched_count()} ranks, want one process")
+    if (count := read_launch().size) > 1:
+        raise InputError(f"private: got {count} ranks, want one process")
     if words.delta * len(samples) >= 1:
         raise InputError(
             f"private.delta: got {words.delta:g} for {len(samples)} samples, want less than one over "

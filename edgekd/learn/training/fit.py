@@ -53,7 +53,7 @@ def fit(run: TrainingRun) -> list[dict[str, float]]:
         TrainingDiverged: if a loss is NaN or infinite; names the term and the step.
     """
     require_full_batch(run.training.batch_size, len(run.samples))
-    ranks.join(run.training.batch_size)
+    ranks.require_even_batch(run.training.batch_size)
     with arithmetic.deterministic_torch(run.seed, run.resolved.threads):
         loop = _Loop(run)
         if not loop.restore() and run.training.on_nan == "rollback":
@@ -82,6 +82,7 @@ class _Loop:
         run.model.to(memory_format=layout)
         run.scheme.companions.to(self.fabric.device).train()
         self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
+        ranks.begin_alike(self.trained)
         self.still = run.rates.freeze(run.model)
         factors = {run.model.get_parameter(n): f for n, f in run.rates.factors.items()}
         bare = build_optimizer(self.trained, run.training, factors)
@@ -226,6 +227,9 @@ class _Loop:
 
     def save(self) -> None:
         """Keep everything the rest of the run depends on."""
+        self.saved_at = time.monotonic()
+        if ranks.rank():
+            return
         tensors = checkpoint.add_prefix("model", dict(self.trained.state_dict()))
         tensors |= checkpoint.add_prefix("optimizer", checkpoint.flatten_optimizer(self.optimizer))
         tensors |= checkpoint.add_prefix("best", self.best)
@@ -235,16 +239,15 @@ class _Loop:
             tensors |= checkpoint.add_prefix("averaged", dict(self.averaged.state_dict()))
         values = {name: getattr(self.state, name) for name in TrainingState.__slots__}
         values["precision"] = self.fabric.strategy.precision.state_dict()
-        if not ranks.rank():
-            checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
+        checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
         self.saved_at = time.monotonic()
 
     def restore(self) -> bool:
         """Go to the last checkpoint; False if there is none."""
-        found = ranks.run_in_turn(lambda: checkpoint.load_newest(self.run.checkpoints))
-        if found is None:
+        data = ranks.read_on_first(lambda: checkpoint.read_newest(self.run.checkpoints))
+        if data is None:
             return False
-        tensors, values = found
+        tensors, values = checkpoint.parse(data)
         self.trained.load_state_dict(checkpoint.strip_prefix("model", tensors))
         checkpoint.restore_optimizer(self.optimizer, checkpoint.strip_prefix("optimizer", tensors))
         self.best = checkpoint.strip_prefix("best", tensors)

@@ -1,0 +1,96 @@
+"""Messages between two ranks: JSON objects, a line each, over a socket that says at once when a process dies."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import threading
+from typing import Any
+
+from edgekd import strict_json
+
+LOST_AFTER_S = 20
+"""How long a machine may be silent to the kernel's own questions before its ranks count as lost."""
+MOST_BYTES = 2**26
+"""Of one message."""
+_PIECE_BYTES = 2**16
+_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+
+class ConnectionLost(Exception):
+    """The other side is gone, or what it sent is no message."""
+
+
+class Connection:
+    """One end of a socket; several threads may send, one receives."""
+
+    def __init__(self, link: socket.socket, most_bytes: int = MOST_BYTES) -> None:
+        self._link, self.most_bytes = link, most_bytes
+        self._rest = b""
+        self._sending = threading.Lock()
+        link.setblocking(True)
+        _watch_peer(link)
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._link.fileno()
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send a message; return whether the other side was there to take it."""
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            with self._sending:
+                self._link.sendall(data)
+        except OSError:
+            return False
+        return True
+
+    def receive(self, timeout_s: float | None = None) -> dict[str, Any] | None:
+        """Wait for the next message; None if none came in time.
+
+        Raises:
+            ConnectionLost: if none will come.
+        """
+        while b"\n" not in self._rest:
+            if not select.select([self._link], [], [], timeout_s)[0]:
+                return None
+            self._rest += self._read_piece()
+        line, _, self._rest = self._rest.partition(b"\n")
+        try:
+            value = strict_json.loads(line)
+        except ValueError as error:
+            raise ConnectionLost(str(error)) from error
+        if not isinstance(value, dict):
+            raise ConnectionLost("no object")
+        return value
+
+    def has_message(self) -> bool:
+        """Return whether a whole message was read already."""
+        return b"\n" in self._rest
+
+    def _read_piece(self) -> bytes:
+        try:
+            piece = self._link.recv(_PIECE_BYTES)
+        except OSError as error:
+            raise ConnectionLost(str(error)) from error
+        if not piece or len(self._rest) > self.most_bytes:
+            raise ConnectionLost("closed" if not piece else "too long a message")
+        return piece
+
+    def close(self) -> None:
+        """End it."""
+        self._link.close()
+
+
+def _watch_peer(link: socket.socket) -> None:
+    """Let the kernel ask a silent machine whether it is there; a busy process need not answer itself."""
+    if link.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST_AFTER_S * 1000)
