@@ -144,10 +144,7 @@ def rehearse(
     with open_store(options) as store:
         walker = Walker(store, options, progress, find_bindings(options))
         walker.walk(todo[: last + 1])
-        found: dict[str, list[dict[str, Any]]] = json.loads(
-            walker.path(rehearsal.LABEL, "plan.json").read_bytes()
-        )
-    return found
+        return dict(json.loads(walker.path(rehearsal.LABEL, "plan.json").read_bytes()))
 
 
 def compress(
@@ -171,14 +168,13 @@ def compress(
         return {**finished._asdict(), "run_dir": str(finished.run_dir)}
 
     made = follow.run_with_others(options, work)
-    steps_done = tuple((label, hit, took_s) for label, hit, took_s in made["steps"])
-    return FinishedRun(made["result"], Path(made["run_dir"]), steps_done, made["missed"])
+    made |= {"run_dir": Path(made["run_dir"]), "steps": tuple(map(tuple, made["steps"]))}
+    return FinishedRun(**made)
 
 
 def _compress_alone(
     recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
 ) -> FinishedRun:
-    """What rank 0 does."""
     options = dataclasses.replace(options, progress=progress)
     todo = plan(recipe, recipe_path, options)
     follow.require_even_batches(todo)
@@ -196,9 +192,7 @@ def _compress_alone(
             progress.event(RunStart(folder.root, settings.recipe, labels))
             finished = _carry_out(recipe, recipe_path, todo, options, progress, folder)
         except BaseException as error:
-            with contextlib.suppress(
-                Exception
-            ):  # the failure counts, not what a callback makes of it
+            with contextlib.suppress(Exception):  # the failure counts, not a callback's
                 progress.event(RunEnd(folder.root, None, error))
             raise
     progress.event(RunEnd(finished.run_dir, finished.result))
@@ -234,8 +228,7 @@ def _carry_out(
 def _settle(
     recipe: Recipe, recipe_path: Path, todo: tuple[Step, ...], options: Options, walker: Walker
 ) -> tuple[tuple[Step, ...], Recipe]:
-    """The steps that are left, and their recipe, once a student's own file was opened, if that is one: whether it can be
-    quantized is known only then."""
+    """The steps that are left, and their recipe, once a student's own file was opened: can it be quantized?"""
     if roles.LOADED not in roles.file_labels(recipe):
         return todo, recipe
     opened = [step.label for step in todo].index(roles.LOADED) + 1

@@ -36,7 +36,13 @@ def walk_with_side_process(
         walker: makes the steps.
     """
     labels: tuple[str, ...] = ()
-    if options.side_process and options.device is local.DEVICE and side_process.may_start():
+    has_ranks = options.team is not None  # their cores are taken
+    if (
+        options.side_process
+        and not has_ranks
+        and options.device is local.DEVICE
+        and side_process.may_start()
+    ):
         labels = side_steps.list_side_steps(todo)
     if labels:
         last = max(number for number, step in enumerate(todo) if step.label in labels) + 1

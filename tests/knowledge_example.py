@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgekd.learn.knowledge import filling
+from edgekd.learn.knowledge.filling import Partners
 from edgekd.learn.knowledge.filling import Questions
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.progress import Silent
@@ -42,13 +43,17 @@ def draw(view: int, index: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def fill(
-    folder: Path, teacher: Teacher, settings: KnowledgeSettings | None = None, **sizes: int
+    folder: Path,
+    teacher: Teacher,
+    settings: KnowledgeSettings | None = None,
+    partners: Partners = filling.ALONE,
+    **sizes: int,
 ) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     asked = {"views": 3, "samples": 11, "batch": 4, **sizes}
     questions = Questions(teacher.ask, **asked)
     settings = settings or KnowledgeSettings(encoding="fp32")
-    return filling.fill_store(questions, settings, ORIGIN, folder, Silent())
+    return filling.fill_store(questions, settings, ORIGIN, folder, Silent(), partners)
 
 
 def as_folder(made: dict[str, Path], folder: Path) -> Path:

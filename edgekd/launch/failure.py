@@ -10,7 +10,7 @@ from edgekd.errors import EdgekdError
 INTERRUPTED = (130, 143)
 """Exit codes of what a signal ended."""
 LOST = "was lost: it was killed, or its machine is gone"
-GO_ON = "run the same command again to go on from the last checkpoint"
+GO_ON = "run the same command again to go on"
 
 
 class RankFailure(NamedTuple):
@@ -35,7 +35,7 @@ class RankFailed(EdgekdError):
 
     def __init__(self, failure: RankFailure) -> None:
         message = f"{failure.name}: {failure.line}" if failure.line else f"{failure.name} {LOST}"
-        super().__init__(message, hint="" if failure.line else GO_ON)
+        super().__init__(message, hint=GO_ON if failure.was_interrupted or not failure.line else "")
         self.exit_code = failure.code
 
 

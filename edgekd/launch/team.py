@@ -66,8 +66,7 @@ class FirstRank:
                 raise
             raise RankFailed(cause) from error
         finally:
-            self._watch.end()
-            self._watch.has_left.set()
+            self._watch.leave()
 
     def _send(self, message: dict[str, Any]) -> None:
         for peer in self._peers:
@@ -95,7 +94,7 @@ class OtherRank:
         self._first, self._speaks = first, speaks
         self._orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._stopped = False
-        self._watch = Watch([first], self._receive, lambda failure: self._describe(failure))
+        self._watch = Watch([first], self._receive, self._describe)
 
     def follow(self, carry_out: Callable[[Order], None]) -> Any:
         """Carry out what the first rank asks, until it is done.
@@ -117,19 +116,20 @@ class OtherRank:
         except BaseException as error:
             self._fail(error)
         finally:
-            self._watch.end()
-            self._watch.has_left.set()
+            self._watch.leave()
 
     def _fail(self, error: BaseException) -> NoReturn:
         line, code = describe_error(error)
-        if code in INTERRUPTED and not isinstance(error, interruption.RankInterrupt):
-            self._first.connection.send({"failed": line, "code": code})
+        failed = {"failed": line, "code": code}
+        is_told = code in INTERRUPTED and not isinstance(error, interruption.RankInterrupt)
+        if is_told:  # at once: rank 0 may have had the signal, too
+            self._first.connection.send(failed)
         cause = self._watch.find_cause(error)
         if cause is not None and (self._stopped or not self._speaks):
             raise ReportedElsewhere(cause.line or "rank 0 was lost", cause.code) from None
         if cause is not None:
             raise RankFailed(cause) from error
-        if self._first.connection.send({"failed": line, "code": code}):
+        if is_told or self._first.connection.send(failed):
             self._watch.wait_for_failure(ACKNOWLEDGED_S)
         if self._stopped:
             raise ReportedElsewhere(line, code) from error

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.errors import MachineError
 from edgekd.launch import interruption
-from edgekd.launch.connection import Connection
-from edgekd.launch.connection import ConnectionLost
 from edgekd.launch.failure import RankFailure
 from edgekd.launch.failure import choose_cause
+from edgekd.launch.messages import MessageSocket
+from edgekd.launch.messages import PeerLost
 
 CAUSE_S, SIGNAL_CAUSE_S = 3.0, 1.0
 """How long the word of another rank may take that explains an error of this one, or a signal to it."""
@@ -25,7 +26,7 @@ class Peer(NamedTuple):
     rank: int
     name: str
     """With its machine and process."""
-    connection: Connection
+    connection: MessageSocket
 
 
 class Watch:
@@ -52,6 +53,13 @@ class Watch:
     def end(self) -> None:
         """From now on it is no failure that a rank ends."""
         self._is_over = True
+
+    def leave(self) -> None:
+        """The main thread has ended its work: nothing more is sent."""
+        self._is_over = True
+        self.has_left.set()
+        for peer in self.peers:
+            peer.connection.finish()
 
     def fail(self, failure: RankFailure) -> None:
         """Note a failure; the first one interrupts the main thread."""
@@ -84,10 +92,15 @@ class Watch:
                 for key, _ in selector.select():
                     try:
                         self._take(key.data)
-                    except ConnectionLost:
+                    except PeerLost:
                         selector.unregister(key.fileobj)
-                        if not self._is_over:
-                            self.fail(RankFailure(key.data.rank, key.data.name, "", 3))
+                        self._lose(key.data)
+
+    def _lose(self, peer: Peer) -> None:
+        peer.connection.close()
+        has_said_why = any(each.rank == peer.rank for each in self._failures)
+        if not (self._is_over or has_said_why):
+            self.fail(RankFailure(peer.rank, peer.name, "", MachineError.exit_code))
 
     def _take(self, peer: Peer) -> None:
         message = peer.connection.receive()

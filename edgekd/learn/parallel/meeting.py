@@ -10,6 +10,7 @@ import platform
 import secrets
 import socket
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,19 @@ from edgekd import files
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.launch.connection import MOST_BYTES
-from edgekd.launch.connection import Connection
-from edgekd.launch.connection import ConnectionLost
 from edgekd.launch.environment import Launch
+from edgekd.launch.failure import ReportedElsewhere
+from edgekd.launch.messages import MOST_BYTES
+from edgekd.launch.messages import MessageSocket
+from edgekd.launch.messages import PeerLost
 from edgekd.launch.watch import Peer
 
 MEETING_S = 600
 """How long ranks wait for one another at the start."""
 GREETING_BYTES = 2**12
 GREETING_S = 5.0
+REFUSAL_S = 1.5
+"""How long rank 0 has to hear of a refusal before the launcher stops it."""
 SEEN_AFTER_S = 10.0
 """How long a file may take from one machine of a shared folder to another."""
 _numbers = itertools.count()
@@ -90,11 +94,12 @@ def find_first(launch: Launch, store: Path) -> Peer:
         token = _read_token(store / "locks" / place.token_file)
     except FileNotFoundError:
         refusal = InputError(
-            f"{_name_self(launch)}: its store {store} is not rank 0's store {place.store}: it does not see what is "
-            "written there, want one folder that all machines share",
+            f"--store: {store} on {socket.gethostname()} does not show what rank 0 wrote in its {place.store}, "
+            "want one folder that all machines share",
             hint="give --store a folder on a shared file system",
         )
-        board.set("edgekd/refusal", refusal.line())
+        board.set("edgekd/refusal", f"{_name_self(launch)}: {refusal.line()}")
+        time.sleep(REFUSAL_S)
         raise refusal from None
     try:
         link = socket.create_connection((place.host, place.port), GREETING_S)
@@ -103,7 +108,7 @@ def find_first(launch: Launch, store: Path) -> Peer:
             f"{_name_self(launch)}: cannot reach rank 0 at {place.host}:{place.port}: {error}",
             hint="open ports among the machines, or name another MASTER_ADDR",
         ) from error
-    connection = Connection(link)
+    connection = MessageSocket(link)
     greeting = {"token": token, "rank": launch.rank, "name": _name_self(launch)}
     connection.send({**greeting, "versions": _list_versions()})
     return Peer(0, f"rank 0 ({place.host})", connection)
@@ -115,32 +120,48 @@ def _accept_all(
     peers: dict[int, Peer] = {}
     until = time.monotonic() + MEETING_S
     server.settimeout(0.5)
-    while len(peers) < launch.size - 1:
-        if board.check(["edgekd/refusal"]):
-            raise InputError(board.get("edgekd/refusal").decode(errors="replace")[:500])
-        if time.monotonic() > until:
-            missing = sorted({*range(1, launch.size)} - peers.keys())
-            raise MachineError(f"ranks {missing[:8]}: did not come within {MEETING_S} s")
-        try:
-            link, _ = server.accept()
-        except TimeoutError:
-            continue
-        connection = Connection(link, GREETING_BYTES)
-        greeting = _read_greeting(connection, token)
-        if greeting is None or greeting["rank"] in peers:
-            connection.close()
-            continue
-        _require_same_versions(greeting)
-        connection.most_bytes = MOST_BYTES
-        peers[greeting["rank"]] = Peer(greeting["rank"], greeting["name"], connection)
+    with ExitStack() as opened:
+        while len(peers) < launch.size - 1:
+            if board.check(["edgekd/refusal"]):
+                refusal = board.get("edgekd/refusal").decode(errors="replace")
+                raise ReportedElsewhere(refusal, InputError.exit_code)
+            if time.monotonic() > until:
+                missing = sorted({*range(1, launch.size)} - peers.keys())
+                raise MachineError(f"ranks {missing[:8]}: did not come within {MEETING_S} s")
+            try:
+                link, _ = server.accept()
+            except TimeoutError:
+                continue
+            connection = MessageSocket(link, GREETING_BYTES)
+            opened.callback(connection.close)
+            peer = _admit(connection, token)
+            if peer is None or peer.rank in peers:
+                connection.close()
+            else:
+                peers[peer.rank] = peer
+        opened.pop_all()
     return [peers[rank] for rank in sorted(peers)]
 
 
-def _read_greeting(connection: Connection, token: str) -> dict[str, Any] | None:
+def _admit(connection: MessageSocket, token: str) -> Peer | None:
+    """The rank at the other end; None if it is somebody else.
+
+    Raises:
+        MachineError: if it runs another version.
+    """
+    greeting = _read_greeting(connection, token)
+    if greeting is None:
+        return None
+    _require_same_versions(greeting)
+    connection.most_bytes = MOST_BYTES
+    return Peer(greeting["rank"], greeting["name"], connection)
+
+
+def _read_greeting(connection: MessageSocket, token: str) -> dict[str, Any] | None:
     """What a rank says of itself; None of somebody else's connection."""
     try:
         said = connection.receive(GREETING_S)
-    except ConnectionLost:
+    except PeerLost:
         return None
     if said is None or not hmac.compare_digest(str(said.get("token")).encode(), token.encode()):
         return None

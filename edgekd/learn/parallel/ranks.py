@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from edgekd.progress import Silent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+LOOPBACK = Path("/sys/class/net/lo")
 PATIENCE = timedelta(days=7)
 """How long ranks wait while the first scores or writes; who is lost is found out by `edgekd.launch`."""
 
@@ -52,7 +54,7 @@ def _join() -> None:
     if gpus:
         torch.cuda.set_device(launch.local_rank % gpus)
         backend = "nccl" if gpus >= launch.local_size else "gloo"
-    if launch.is_on_one_machine and os.path.exists("/sys/class/net/lo"):
+    if launch.is_on_one_machine and LOOPBACK.exists():
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     distributed.init_process_group(backend, timeout=PATIENCE)
     atexit.register(distributed.destroy_process_group)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +16,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.knowledge import filling
 from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.filling import Partners
 from edgekd.learn.knowledge.layout import read_manifest
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from tests.knowledge_example import ORIGIN
@@ -55,6 +58,51 @@ def test_a_fill_that_ends_anywhere_goes_on_to_the_same_bytes(
         # the plan and the check ask once each; what was answered is not asked again
         assert again.calls == whole.calls - max(0, min(call, whole.calls) - 2)
         assert len(list(folder.iterdir())) == len(want)
+
+
+def fill_together(folder: Path, teachers: list[Teacher]) -> list[dict[str, Path]]:
+    """What each rank makes, a thread a rank; one that fails takes the others with it."""
+    barrier = threading.Barrier(len(teachers), timeout=10)
+
+    def work(rank: int) -> dict[str, Path]:
+        partners = Partners(rank, len(teachers), barrier.wait)
+        try:
+            return fill(folder, teachers[rank], partners=partners)
+        except KeyboardInterrupt:
+            barrier.abort()
+            return {}
+        except threading.BrokenBarrierError:
+            return {}
+
+    with ThreadPoolExecutor(len(teachers)) as pool:
+        return list(pool.map(work, range(len(teachers))))
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_fill_one_store_without_gaps_and_overlaps(tmp_path: Path, ranks: int) -> None:
+    alone = Teacher()
+    want = contents(fill(tmp_path / "alone", alone))
+    teachers = [Teacher() for _ in range(ranks)]
+    first, *others = fill_together(tmp_path / "together", teachers)
+    assert contents(first) == want and others == [{}] * (ranks - 1)
+    assert len(list((tmp_path / "together").iterdir())) == len(want)
+    # each plans with one question; what is left is asked once, by whom it falls to
+    plans = ranks - 1
+    assert sum(teacher.calls for teacher in teachers) == alone.calls + plans
+    assert min(teacher.calls for teacher in teachers) > 1
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ranks_of_which_one_is_killed_go_on_to_the_same_bytes(tmp_path: Path, rank: int) -> None:
+    want = contents(fill(tmp_path / "alone", Teacher()))
+    for call in range(1, 5):
+        folder = tmp_path / f"killed-{call}"
+        folder.mkdir()
+        teachers = [Teacher(), Teacher()]
+        teachers[rank] = Teacher(fails_at=call)
+        assert fill_together(folder, teachers) == [{}, {}]
+        first, _ = fill_together(folder, [Teacher(), Teacher()])
+        assert contents(first) == want
 
 
 def test_broken_and_strange_files_of_a_killed_fill_are_not_believed(tmp_path: Path) -> None:

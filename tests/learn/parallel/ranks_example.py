@@ -15,6 +15,8 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.launch.environment import work_alone
 from edgekd.learn.assembly.connection import connect
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
@@ -121,19 +123,49 @@ def of_run(folder: Path, kill: bool) -> dict[str, Tensor]:
 def of_odd_batch() -> dict[str, Tensor]:
     """Whether a batch that the ranks cannot share is refused."""
     try:
-        ranks.join(example.BATCH + 1)
+        ranks.require_even_batch(example.BATCH + 1)
     except InputError as error:
         return {"refused": torch.tensor("want a multiple of 2" in str(error))}
     return {"refused": torch.tensor(False)}
 
 
+def of_messages(folder: Path) -> dict[str, Tensor]:
+    """What ranks tell one another: bytes of the first, rows of each, one beginning, a store that all fill."""
+    network = nn.Linear(2, 3)
+    nn.init.constant_(network.weight, ranks.rank() + 1.0)
+    ranks.begin_alike(network)
+    own = np.full((3, 2), ranks.rank(), np.float32)
+    sizes = [3, 1][: ranks.count()]
+    read = ranks.read_on_first(lambda: b"of the first" if not ranks.rank() else b"never read")
+    with work_alone():
+        alone = ranks.count()
+    return {
+        "weights": network.weight.detach().clone(),
+        "rows": torch.from_numpy(np.concatenate(ranks.gather_rows(own, sizes))),
+        "read": torch.tensor(read == b"of the first"),
+        "nothing": torch.tensor(ranks.read_on_first(lambda: None) is None),
+        "alone": torch.tensor(alone),
+        "refused": torch.tensor(refuses_other_networks()),
+    }
+
+
+def refuses_other_networks() -> bool:
+    """Whether ranks with networks of other shapes are told so."""
+    try:
+        ranks.begin_alike(nn.Linear(2, 3 + ranks.rank()))
+    except MachineError as error:
+        return "differ from rank to rank" in str(error)
+    return False
+
+
 def main(folder: Path) -> None:
     """Do it all; what came of it is written to the folder, a file a rank."""
     torch.set_num_threads(1)
-    ranks.join(example.BATCH)
+    ranks.require_even_batch(example.BATCH)
     found = {"odd batch": of_odd_batch()}
     for name, kill in (("run", False), ("killed run", True)):
         found[name] = of_run(folder / f"{name} on {ranks.count()}", kill)
+    found["together"] = of_messages(folder)
     for name in steps.NORMS:
         found[f"norm {name}"] = steps.of_norm(name, torch.float32)
     torch.set_default_dtype(torch.float64)

@@ -127,7 +127,19 @@ def test_a_batch_that_ranks_cannot_share_is_refused(both: Both) -> None:
 
 
 def test_without_torchrun_there_is_one_rank() -> None:
-    ranks.join(7)
+    ranks.require_even_batch(7)
+    ranks.wait_for_all()
     assert (ranks.count(), ranks.rank()) == (1, 0)
     assert ranks.run_on_first(lambda: 0.25) == 0.25
-    assert ranks.run_in_turn(lambda: "found") == "found"
+    assert ranks.read_on_first(lambda: b"found") == b"found"
+
+
+def test_what_ranks_tell_one_another(both: Both) -> None:
+    alone, others = both.of("together")
+    assert alone["rows"].tolist() == [[0, 0]] * 3
+    assert not alone["refused"]
+    for found in others:
+        assert found["weights"].tolist() == [[1, 1]] * 3  # as the first began
+        assert found["rows"].tolist() == [[0, 0]] * 3 + [[1, 1]]
+        assert found["read"] and found["nothing"] and found["refused"]
+        assert int(found["alone"]) == 1

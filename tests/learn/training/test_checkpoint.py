@@ -15,9 +15,10 @@ def write(folder: Path, step: int, value: float) -> None:
 
 
 def newest(folder: Path) -> float | None:
-    found = checkpoint.load_newest(folder)
-    if found is None:
+    data = checkpoint.read_newest(folder)
+    if data is None:
         return None
+    found = checkpoint.parse(data)
     assert found[0]["w"].item() == found[1]["value"]
     return float(found[1]["value"])
 

@@ -286,7 +286,7 @@ def test_ranks_that_do_not_fit_the_batch_end_it_before_it_begins(
     def join(batch_size: int) -> None:
         raise InputError(f"got {batch_size}")
 
-    monkeypatch.setattr(ranks, "join", join)
+    monkeypatch.setattr(ranks, "require_even_batch", join)
     with pytest.raises(InputError, match="got 16"):
         fit(run(tmp_path))
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -18,11 +19,11 @@ _PIECE_BYTES = 2**16
 _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
-class ConnectionLost(Exception):
+class PeerLost(Exception):
     """The other side is gone, or what it sent is no message."""
 
 
-class Connection:
+class MessageSocket:
     """One end of a socket; several threads may send, one receives."""
 
     def __init__(self, link: socket.socket, most_bytes: int = MOST_BYTES) -> None:
@@ -50,19 +51,21 @@ class Connection:
         """Wait for the next message; None if none came in time.
 
         Raises:
-            ConnectionLost: if none will come.
+            PeerLost: if none will come.
         """
         while b"\n" not in self._rest:
             if not select.select([self._link], [], [], timeout_s)[0]:
                 return None
             self._rest += self._read_piece()
+            if len(self._rest) > self.most_bytes and b"\n" not in self._rest:
+                raise PeerLost("too long a message")
         line, _, self._rest = self._rest.partition(b"\n")
         try:
             value = strict_json.loads(line)
         except ValueError as error:
-            raise ConnectionLost(str(error)) from error
+            raise PeerLost(str(error)) from error
         if not isinstance(value, dict):
-            raise ConnectionLost("no object")
+            raise PeerLost("no object")
         return value
 
     def has_message(self) -> bool:
@@ -73,10 +76,15 @@ class Connection:
         try:
             piece = self._link.recv(_PIECE_BYTES)
         except OSError as error:
-            raise ConnectionLost(str(error)) from error
-        if not piece or len(self._rest) > self.most_bytes:
-            raise ConnectionLost("closed" if not piece else "too long a message")
+            raise PeerLost(str(error)) from error
+        if not piece:
+            raise PeerLost("closed")
         return piece
+
+    def finish(self) -> None:
+        """Send no more; the other side reads what was sent, and then the end."""
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """End it."""
