@@ -112,8 +112,7 @@ class QuantizeConfig(QuantizeSettings):
 def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json, sensitivity.json.
 
-    Takes start_blueprint, start_weights, resolved unless nothing is trained, the splits train and validation, and what the
-    teacher needs: knowledge, or teacher_blueprint and teacher_weights.
+    Takes start_blueprint, start_weights, resolved if it trains, train, validation, and knowledge or the teacher's two.
 
     Raises:
         InputError: if the model cannot be quantized so; names the layer.
@@ -137,9 +136,8 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     plan = blueprint.read(given["start_blueprint"])
     start, plan = deploy_form.merge_branches(start, plan, context.progress)
     validation = read_split(given, allow_code=context.allow_code)
-    metric = validation.task.score
+    metric, left = validation.task.score, config.float_layers
     float_score = ranks.run_on_first(lambda: validation.score(start))
-    left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
         with arithmetic.deterministic_torch(context.seed, resolved.threads):
@@ -176,8 +174,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     made = learner.write(started.model, plan, history, given, context)
     made["sensitivity.json"] = context.folder / "sensitivity.json"
     about = {"scheme": config.scheme, "float_score": float_score, "rounds": rounds}
-    about["metric"] = metric.scale._asdict()
-    about |= started.summary()
+    about |= {"metric": metric.scale._asdict(), **started.summary()}
     made["sensitivity.json"].write_bytes(files.pretty_json(about))
     return made
 
@@ -261,11 +258,8 @@ def _learned(
         context,
         scored_in="fp32",
     )
-
-    def fell_behind() -> float:
-        return validation.falls_behind(validation.outputs(started.model), outputs)
-
-    if ranks.run_on_first(fell_behind):
+    ask = validation.outputs
+    if ranks.run_on_first(lambda: validation.falls_behind(ask(started.model), outputs)):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history
