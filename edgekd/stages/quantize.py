@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
@@ -146,7 +145,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
         before = 0.0 if ranks.rank() else validation.score_of(outputs)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
         history = _learned(config, started, start, plan, outputs, resolved, given, here)
-        after = ranks.run_on_first(functools.partial(validation.score, started.model))
+        after = ranks.run_on_first(lambda model=started.model: validation.score(model))
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
         if not _missed(config, metric, float_score, after) or len(worst) <= 2**number:
