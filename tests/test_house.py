@@ -67,6 +67,7 @@ LEARN_FLOORS: list[set[str]] = [
         "budget",
         "chance",
         "class_order",
+        "compiler",
         "forward_pass",
         "model",
         "model_inputs",
@@ -109,11 +110,11 @@ LEARN_FLOORS: list[set[str]] = [
     {"task_losses", "view"},
     {"views"},
     {"arithmetic", "data"},
-    {"answers", "arrays", "method"},
+    {"answers", "arrays", "compilation", "method"},
     {"attack", "classifier_head", "evaluation", "lowrank"},
     {"edits", "layer_similarity", "robustness", "schemes"},
     {"blueprint", "pruning"},
-    {"assembly", "complexity", "deploy_form", "deployment", "weights_fit"},
+    {"assembly", "compile_trial", "complexity", "deploy_form", "deployment", "weights_fit"},
     {"privacy"},
     {"training"},
     {"learner"},
@@ -359,6 +360,7 @@ SCRATCH_WRITERS = {
     "bench/worker",
     "bundle/archive",
     "bundle/write",
+    "learn/compile_trial",
 }
 """They write where a stage or a worker tells them to, below its scratch folder; or to /proc."""
 

@@ -6,8 +6,8 @@ import itertools
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Literal
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from edgekd.interface import Interface
 from edgekd.learn import model_inputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import TrainingPrecision
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 AUTOCAST: dict[str, torch.dtype | None] = {
@@ -32,9 +33,8 @@ WORTH = 1.1
 """A variant is taken only if it is this much faster than the plainer ones before it."""
 SHARE, LEAST_S = 0.1, 2.0
 """Of a training, and seconds: what its trial may take, whichever is longer."""
-Variant = tuple[Literal["fp32", "bf16"], bool]
+Variant = tuple[TrainingPrecision, bool]
 """Precision, and whether channels come last."""
-VARIANTS: tuple[Variant, ...] = (("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True))
 
 
 class Trial(NamedTuple):
@@ -43,6 +43,10 @@ class Trial(NamedTuple):
     arithmetic: Arithmetic
     is_whole: bool
     """Whether all were timed; else the plainest stands."""
+    step_s: float
+    """The fastest step in it; of all that were timed where not all were."""
+    took_s: float
+    """The trial itself."""
 
 
 @contextmanager
@@ -121,12 +125,20 @@ def to_memory_format(values: Tensor, channels_last: bool) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
+def list_variants() -> tuple[Variant, ...]:
+    """The arithmetics that a trial times, plainest first: half precision is bf16, on a GPU without it fp16."""
+    no_bf16 = choose_device().type == "cuda" and not torch.cuda.is_bf16_supported(False)
+    precisions: tuple[TrainingPrecision, ...] = ("fp32", "fp16" if no_bf16 else "bf16")
+    return tuple(itertools.product(precisions, (False, True)))
+
+
 def find_fastest(
     model: nn.Module,
     interface: Interface,
     batch_size: int,
     threads: int,
     training_steps: int | None = None,
+    variants: Sequence[Variant] | None = None,
 ) -> Trial:
     """Find the arithmetic in which one training step of `model` is fastest on this machine.
 
@@ -137,14 +149,16 @@ def find_fastest(
         threads: torch threads.
         training_steps: that the training will have at least; the trial takes no more than `SHARE` of them, or
             `LEAST_S`. None if it is long.
+        variants: to be timed, plainest first; None for those of `list_variants`.
     """
-    took_s = dict.fromkeys(VARIANTS, float("inf"))
+    variants = variants or list_variants()
+    took_s = dict.fromkeys(variants, float("inf"))
     with deterministic_torch(0, threads):
         inputs = tuple(
             each.to(choose_device()) for each in model_inputs.make_noise(interface, batch_size)
         )
         start, fastest_s = time.perf_counter(), float("inf")
-        turns = itertools.product(range(MEASURED_STEPS + 1), VARIANTS)
+        turns = itertools.product(range(MEASURED_STEPS + 1), variants)
         for number, variant in turns:  # in turns: a slow moment falls on all
             step_s = _step_s(model, inputs, AUTOCAST[variant[0]], variant[1])
             fastest_s = min(fastest_s, step_s)
@@ -154,13 +168,15 @@ def find_fastest(
                 most_s = max(LEAST_S, SHARE * fastest_s * training_steps)
                 if time.perf_counter() - start > most_s:
                     break
-    best = VARIANTS[0]
-    for variant in VARIANTS:
+    best = variants[0]
+    for variant in variants:
         if took_s[variant] * WORTH < took_s[best]:
             best = variant
     whole = float("inf") not in took_s.values()
-    best = best if whole else VARIANTS[0]
-    return Trial(Arithmetic(precision=best[0], channels_last=best[1], threads=threads), whole)
+    best = best if whole else variants[0]
+    resolved = Arithmetic(precision=best[0], channels_last=best[1], threads=threads)
+    best_s = took_s[best] if whole else fastest_s
+    return Trial(resolved, whole, best_s, time.perf_counter() - start)
 
 
 def _step_s(

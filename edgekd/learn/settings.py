@@ -200,6 +200,9 @@ class Training(Settings):
     """Arithmetic of the forward and backward pass; auto measures once on this machine."""
     channels_last: Literal["auto"] | bool = "auto"
     """Memory order of the images; auto measures once on this machine."""
+    compile: Annotated[Literal["auto"] | bool | None, Field(exclude=True)] = None
+    """Whether torch compiles the training pass, which rounds otherwise; auto measures once on this machine whether that
+    pays over the whole training; None is auto on a GPU if `precision` is, else false. What cannot be compiled is not."""
     class_weights: Literal["balanced"] | dict[str, Positive] | None = omit_default(None)
     """What a class counts in the cross-entropy of labels, by name, others 1; balanced makes rare ones count as much
     as common ones."""
@@ -272,6 +275,12 @@ class Arithmetic(Settings):
     precision: TrainingPrecision
     channels_last: bool
     threads: Count
+    compiler: str | None = omit_default(None)
+    """What compiles the training pass, with its version; None if it is not compiled."""
+
+    def drop_compiler(self) -> Arithmetic:
+        """The same for another network than the one of which compilation was tried: it is not compiled."""
+        return self.model_copy(update={"compiler": None})
 
 
 class NumericsSettings(Settings):

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekd.bench.roles import CONTROL
 from edgekd.cores import count_cores
 from edgekd.launch.environment import read_launch
+from edgekd.learn.compiler import find_compiler
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.settings import Training
@@ -30,9 +31,6 @@ from edgekd.stages import data
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
-
-MANY_EPOCHS = 256
-"""Of as many a trial of arithmetics is a small part, whatever the samples."""
 
 
 def steps(
@@ -124,6 +122,9 @@ def tuning_step(
     label: str, model: ModelChoice, seen: Input | None, training: Training, options: Options
 ) -> Step:
     """In which arithmetic a model is trained, measured where the recipe leaves it open."""
+    compiles: tune.CompileChoice = training.compile if training.compile is not None else False
+    if training.compile is None and training.precision == "auto":  # else its bytes are wanted
+        compiles = "gpu"
     config = tune.TuneConfig(
         model=model,
         batch_size=training.batch_size,
@@ -132,6 +133,8 @@ def tuning_step(
         threads=threads(training),
         input=seen,
         epochs=_round_epochs(training.epochs),
+        compile=compiles,
+        compiler=find_compiler() if compiles else None,
     )
     takes = {"data": ("data", "data.json")}
     return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
@@ -140,7 +143,7 @@ def tuning_step(
 def _round_epochs(epochs: int) -> int | None:
     """A power of two that is no more, for one trial to serve trainings of about one length; None where the trial is short
     beside any of so many."""
-    return None if epochs >= MANY_EPOCHS else 2 ** int(math.log2(epochs))
+    return None if epochs >= tune.MANY_EPOCHS else 2 ** int(math.log2(epochs))
 
 
 def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options) -> Step:

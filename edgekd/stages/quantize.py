@@ -128,7 +128,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
 
     resolved = Arithmetic(precision="fp32", channels_last=False, threads=config.threads or 1)
     if "resolved" in given:
-        resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
+        resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes()).drop_compiler()
     start = blueprint.load(
         given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
     )

@@ -19,8 +19,9 @@ def net() -> nn.Module:
 
 
 def test_what_is_fastest_is_one_of_what_was_tried() -> None:
-    found, is_whole = arithmetic.find_fastest(net(), INTERFACE, 4, threads=1)
+    found, is_whole, step_s, took_s = arithmetic.find_fastest(net(), INTERFACE, 4, threads=1)
     assert is_whole
+    assert 0 < step_s < took_s
     assert found.precision in ("fp32", "bf16")
     assert found.threads == 1
 
@@ -55,11 +56,12 @@ def test_a_variant_must_be_a_tenth_faster_than_the_plainer_ones(
         return 0.001 * place if turn == 0 else took_s[place] + (turn + place) % 4
 
     monkeypatch.setattr(arithmetic, "_step_s", step_s)
-    found, is_whole = arithmetic.find_fastest(net(), INTERFACE, 1, threads=2)
+    found, is_whole, step_s, _ = arithmetic.find_fastest(net(), INTERFACE, 1, threads=2)
     assert is_whole
     assert tried == [PLAIN, LAST, HALF, HALF_LAST] * (arithmetic.MEASURED_STEPS + 1)
     assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
     assert found.threads == 2
+    assert step_s == took_s[(PLAIN, LAST, HALF, HALF_LAST).index(want)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,28 @@ def test_a_trial_is_short_beside_the_training(
 
     monkeypatch.setattr(arithmetic, "_step_s", step_s)
     monkeypatch.setattr(arithmetic, "time", types.SimpleNamespace(perf_counter=lambda: clock.now_s))
-    found, is_whole = arithmetic.find_fastest(net(), INTERFACE, 1, 1, training_steps)
+    found, is_whole, step_s, _ = arithmetic.find_fastest(net(), INTERFACE, 1, 1, training_steps)
     assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
     assert (clock.steps, is_whole) == (tried, want is HALF)
+    assert step_s == (0.5 if tried > 5 else 1.0)
+
+
+def test_what_a_recipe_states_is_timed_alone() -> None:
+    found = arithmetic.find_fastest(net(), INTERFACE, 1, 1, 1, [("bf16", True)])
+    assert (found.arithmetic.precision, found.arithmetic.channels_last) == ("bf16", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "want"),
+    [("cpu", False, "bf16"), ("cuda", True, "bf16"), ("cuda", False, "fp16")],
+)
+def test_half_precision_is_what_the_device_knows(
+    monkeypatch: pytest.MonkeyPatch, kind: str, known: bool, want: str
+) -> None:
+    monkeypatch.setattr(arithmetic, "choose_device", lambda: torch.device(kind))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: known and not emulated)
+    each = arithmetic.list_variants()
+    assert each == (("fp32", False), ("fp32", True), (want, False), (want, True))
 
 
 @pytest.mark.parametrize(("dtype", "last"), [PLAIN, LAST, HALF, HALF_LAST])

@@ -18,6 +18,7 @@ from edgekd.plan import closing
 from edgekd.plan import learning
 from edgekd.run import Options
 from edgekd.stage import Step
+from edgekd.stages import tune
 from edgekd.store import Blob
 from edgekd.store import CreationTime
 from edgekd.store import StoreEntry
@@ -250,6 +251,28 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
     assert {"python", "numpy"} == set(told.settings.versions)
     labels = [step.label for step in closing.steps(recipe, entries, None)]
     assert labels == ["explain", "report"]
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        ({}, (False, None)),  # its precision is fixed: its bytes are, too
+        ({"precision": "auto"}, ("gpu", "g++ 1")),
+        ({"precision": "auto", "compile": "false"}, (False, None)),
+        ({"compile": "auto"}, ("auto", "g++ 1")),
+        ({"compile": "true"}, (True, "g++ 1")),
+    ],
+)
+def test_compilation_is_tried_where_the_arithmetic_is_open_or_a_recipe_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, str], want: object
+) -> None:
+    monkeypatch.setattr(learning, "find_compiler", lambda: "g++ 1")
+    steps = planned(tmp_path, *(f"student.train.{name}={value}" for name, value in words.items()))
+    settings = next(step for step in steps if step.label == "tune-student").settings
+    assert isinstance(settings, tune.TuneConfig)
+    assert (settings.compile, settings.compiler) == want
+    teacher = next(step for step in steps if step.label == "tune-teacher").settings
+    assert isinstance(teacher, tune.TuneConfig) and teacher.compile is False
 
 
 def test_weights_come_before_the_trial_and_are_tuned_for_nothing(tmp_path: Path) -> None:

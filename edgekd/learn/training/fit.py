@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
@@ -13,6 +15,7 @@ from torch import nn
 
 from edgekd.errors import EdgekdError
 from edgekd.learn import arithmetic
+from edgekd.learn import compilation
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
@@ -54,8 +57,11 @@ def fit(run: TrainingRun) -> list[dict[str, float]]:
     """
     require_full_batch(run.training.batch_size, len(run.samples))
     ranks.require_even_batch(run.training.batch_size)
-    with arithmetic.deterministic_torch(run.seed, run.resolved.threads):
-        loop = _Loop(run)
+    with (
+        arithmetic.deterministic_torch(run.seed, run.resolved.threads),
+        _compiled(run) as forward,
+    ):
+        loop = _Loop(run, forward)
         if not loop.restore() and run.training.on_nan == "rollback":
             loop.save()
         while loop.state.epoch < run.training.epochs and not loop.stopped_early():
@@ -67,11 +73,23 @@ def fit(run: TrainingRun) -> list[dict[str, float]]:
         return loop.state.history
 
 
+@contextmanager
+def _compiled(run: TrainingRun) -> Iterator[compilation.CompiledForward | None]:
+    """The model's forward as it was tuned to be: compiled, or as it is."""
+    if run.resolved.compiler is None:
+        yield None
+        return
+    why_not = "each sample's gradient is taken alone" if run.private else ""
+    why_not = "several ranks share it out" if ranks.count() > 1 else why_not
+    with compilation.compiled_training(run.model, run.progress.note, why_not) as forward:
+        yield forward
+
+
 class _Loop:
     """The run's moving parts."""
 
-    def __init__(self, run: TrainingRun) -> None:
-        self.run, self.state = run, TrainingState()
+    def __init__(self, run: TrainingRun, forward: compilation.CompiledForward | None) -> None:
+        self.run, self.state, self.forward = run, TrainingState(), forward
         run.progress = ranks.silence_others(run.progress)
         self.fabric = Fabric(
             accelerator=arithmetic.choose_device().type,
@@ -239,6 +257,7 @@ class _Loop:
             tensors |= checkpoint.add_prefix("averaged", dict(self.averaged.state_dict()))
         values = {name: getattr(self.state, name) for name in TrainingState.__slots__}
         values["precision"] = self.fabric.strategy.precision.state_dict()
+        values["compiled"] = self.forward and self.forward.is_compiled
         checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
         self.saved_at = time.monotonic()
 
@@ -257,6 +276,9 @@ class _Loop:
             self.averaged.load_state_dict(checkpoint.strip_prefix("averaged", tensors))
         if scaler := values.pop("precision", None):
             self.fabric.strategy.precision.load_state_dict(scaler)
+        compiled = values.pop("compiled", None)
+        if self.forward is not None:
+            self.forward.expected = compiled
         self.state = TrainingState(**values)
         self.shown_step = self.state.step
         return True
