@@ -9,6 +9,7 @@ stands on, so that what an interrupted one has done can be kept.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from collections.abc import Collection
@@ -28,6 +29,8 @@ FORMAT = "edgekd.run/1"
 MARKER = ".edgekd-run.json"
 LOCK = ".edgekd-run.lock"
 UNFINISHED = ".edgekd-run.unfinished.json"
+RESULT = "result.json"
+DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 WITHOUT_BUNDLE = "nothing-chosen"
 """Where a run that chooses nothing reports, if the bundle of another one stands in its folder."""
 Source = Path | bytes
@@ -52,6 +55,7 @@ class RunFolder:
         self.root = root
         self._ours, self._running, self._filled = read_marker(root)
         self._begun = unfinished_keys(root)
+        self._named = _named_digests(root)
 
     def require_ours(self, *names: str, folders: Collection[str] = ()) -> None:
         """Raises InputError if one of these stands here and was not put here by a run, or was changed since.
@@ -78,8 +82,11 @@ class RunFolder:
         return not path.is_symlink() and files.digest_file(path) in self._ours.get(inside, ())
 
     def begin(self, key: str) -> None:
-        """Note that this run stands on the result under `key`, made or not, until `end`."""
-        if key not in self._begun:
+        """Note that this run stands on the result under `key`, made or not, until `end`.
+
+        What the folder's own result names is noted there: a run that changes nothing writes next to nothing.
+        """
+        if key not in self._begun | self._named:
             self._begun.add(key)
             files.write_bytes(self.root / UNFINISHED, files.canonical_json(sorted(self._begun)))
 
@@ -195,6 +202,14 @@ def unfinished_keys(root: Path) -> set[str]:
     if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
         raise InputError(f"{path}: got no list of results", hint="remove it")
     return set(value)
+
+
+def _named_digests(root: Path) -> set[str]:
+    """All digests in the result that stands in a run folder; none where there is none."""
+    try:
+        return set(DIGEST.findall((root / RESULT).read_bytes().decode(errors="replace")))
+    except OSError:
+        return set()
 
 
 def read_marker(root: Path) -> Marker:

@@ -11,6 +11,7 @@ import functools
 import os
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekd import files
@@ -26,7 +27,8 @@ _NAME = re.compile(rf"{ROOT}(?:\.\w+)*")
 _IMPORTED = re.compile(r" import (\([^)]*\)|[^\n#]*)")
 
 
-def digest_sources(module: str) -> dict[str, str]:
+@functools.cache
+def digest_sources(module: str) -> Mapping[str, str]:
     """Room of the package to the SHA-256 of those of its files that `module` runs.
 
     Files are read once a process: a key speaks of the code that began it.

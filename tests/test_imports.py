@@ -99,6 +99,11 @@ print(json.dumps(sorted(sys.modules)))
     assert not packages(brought(code=code)) & (HEAVY | {"numpy", "rich", "psutil"})
 
 
+def test_a_run_whose_results_are_all_there_needs_no_numpy() -> None:
+    code = "import json, sys; import edgekd.pipeline; print(json.dumps(sorted(sys.modules)))"
+    assert not packages(brought(code=code)) & (HEAVY | {"numpy", "rich", "psutil", "jinja2"})
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--help"])
 def test_compress_without_work(option: str, tmp_path: Path) -> None:
     store = ["--store", str(tmp_path / "store")]

@@ -116,6 +116,16 @@ def test_what_a_run_has_begun_stands_there_until_it_ends(tmp_path: Path) -> None
         run_folder.unfinished_keys(tmp_path)
 
 
+def test_what_its_own_result_names_is_not_noted_again(tmp_path: Path) -> None:
+    kept, new = "a" * 64, "b" * 64
+    (tmp_path / "result.json").write_text(f'{{"lineage": {{"key": "{kept}"}}}}')
+    with run_folder.hold_run_folder(tmp_path, wait=False) as held:
+        held.begin(kept)
+        assert not (tmp_path / run_folder.UNFINISHED).exists()
+        held.begin(new)
+    assert run_folder.unfinished_keys(tmp_path) == {new}
+
+
 def test_other_files_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")

@@ -3,8 +3,9 @@
     python benchmarks/fixed_costs/measure.py [RECIPE] [--repeats 2] [--label NAME] [--set KEY=VALUE ...]
 
 Each repeat is a fresh process with a store of its own. CPU-seconds are the process's and its workers'. What is in no
-step (starting, planning, asking the machine what it is, filling the run folder) stands as `outside`. The medians go to
-`result.json` beside this file, under the label.
+step (starting, planning, asking the machine what it is, filling the run folder) stands as `outside`, with the
+CPU-seconds of the second process: what that makes beside a training is a step here only where it was waited for. The
+medians go to `result.json` beside this file, under the label. Modules are compiled before, as an installation does it.
 """
 
 from __future__ import annotations
@@ -71,16 +72,18 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     asked = parser.parse_args()
     runs = [steps_of(asked.recipe, asked.set) for _ in range(asked.repeats)]
+    labels = dict.fromkeys(label for run in runs for label in run)
+    nothing = [0.0, 0.0]
     found: dict[str, Any] = {
         label: {
-            "seconds": round(statistics.median(run[label][0] for run in runs), 2),
-            "cpu_seconds": round(statistics.median(run[label][1] for run in runs), 2),
+            "seconds": round(statistics.median(run.get(label, nothing)[0] for run in runs), 2),
+            "cpu_seconds": round(statistics.median(run.get(label, nothing)[1] for run in runs), 2),
         }
-        for label in runs[0]
+        for label in labels
     }
     fixed = [label for label in found if not label.startswith(LEARNING)]
     for unit in ("seconds", "cpu_seconds"):
-        found.setdefault("all", {})[unit] = round(sum(found[k][unit] for k in runs[0]), 2)
+        found.setdefault("all", {})[unit] = round(sum(found[k][unit] for k in labels), 2)
         found.setdefault("not learning", {})[unit] = round(sum(found[k][unit] for k in fixed), 2)
     goal = HERE / "result.json"
     stored = json.loads(goal.read_text()) if goal.exists() else {}

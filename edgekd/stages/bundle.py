@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import edgekd
-from edgekd.bundle import write as bundle_write
 from edgekd.settings import Settings
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -32,6 +31,7 @@ def run(config: BundleConfig, given: Given, context: Context) -> Made:
         ValueError: if nothing was chosen.
     """
     from edgekd import dataset
+    from edgekd.bundle import write as bundle_write
     from edgekd.interface import to_json
     from edgekd.report import card
     from edgekd.task import interface_of
