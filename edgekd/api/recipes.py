@@ -15,11 +15,12 @@ from edgekd.learn.data import SOURCES
 from edgekd.task import Task
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import DEFAULT_TASK
+from edgekd.tasks import list_usual_losses
 from edgekd.tasks import load_task
 
 ONNX = ".onnx"
 SOFT = 0.9
-"""Weight of what a teacher says, beside that of the labels."""
+"""Weight of what a teacher says, beside that of the labels, for a task without losses of its own."""
 Words = dict[str, Any]
 Data = str | Mapping[str, Any]
 """A source: its name, or a mapping of that and its settings."""
@@ -79,7 +80,7 @@ def prune_recipe(
     step: Words = {"step": "prune", **budget}
     if epochs:
         step["recover"] = {
-            "losses": _taught_losses(task or choose_task(data)),
+            **_name_losses(task or choose_task(data)),
             "train": {"epochs": epochs},
         }
     return _loaded("prune", model, data, targets, weights, task, [step])
@@ -118,7 +119,7 @@ def distil_recipe(
         epochs: how long the student learns.
         quantize: whether it goes on to int8.
     """
-    learn: list[Words] = [{"step": "distil", "losses": _taught_losses(task or choose_task(data))}]
+    learn: list[Words] = [{"step": "distil", **_name_losses(task or choose_task(data))}]
     if quantize:
         learn.append({"step": "quantize"})
     words: Words = (
@@ -173,14 +174,17 @@ def _head(verb: str, model: Model, data: Data, task: str | None) -> Words:
     return {"name": f"{verb}-{plain.strip('-')[:40] or 'model'}", **said, "data": {"source": data}}
 
 
-def _taught_losses(task: str) -> list[Words]:
-    """What a teacher's answers and what labels teach, as the task says."""
+def _name_losses(task: str) -> Words:
+    """What a teacher's answers and what labels teach, as the task says; nothing where losses left out are usual ones."""
+    if list_usual_losses(task):
+        return {}
     found: Task = load_task(task)
     soft, hard = (
         [{"name": each} if isinstance(each, str) else dict(each) for each in listed]
         for listed in (found.soft_losses, found.losses)
     )
-    return [
+    weighted = [
         *({**each, "weight": SOFT} for each in soft),
         *({**each, "weight": round(1 - SOFT, 9)} for each in hard),
     ]
+    return {"losses": weighted}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.signals import find_signal
@@ -13,6 +11,7 @@ from edgekd.learn.signals import needs
 from edgekd.recipe.text import ParsedRecipe
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import DEFAULT_TASK
+from edgekd.tasks import list_usual_losses
 
 RECOVER = "recover"
 TEACHERS = ("teacher", "teachers")
@@ -25,11 +24,10 @@ def add_usual_losses(document: ParsedRecipe) -> ParsedRecipe:
     """
     learn = document.value.get("learn")
     task = document.value.get("task", DEFAULT_TASK)
-    entry = BUILT_IN.get(task) if isinstance(task, str) else None
-    if entry is None or not isinstance(learn, list):
+    if not isinstance(task, str) or task not in BUILT_IN or not isinstance(learn, list):
         return document
     taught = any(document.value.get(key) for key in TEACHERS)
-    usual = [yaml.safe_load(each) for each in entry.example.losses]
+    usual = list_usual_losses(task)
     steps = [_complete(step, usual, taught=taught) for step in learn]
     return document._replace(value={**document.value, "learn": steps})
 

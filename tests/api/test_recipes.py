@@ -16,6 +16,7 @@ from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import Quantization
 from edgekd.recipe.steps import Reduction
 from edgekd.tasks import BUILT_IN
+from edgekd.tasks import list_usual_losses
 
 
 def read(value: dict[str, Any]) -> recipes.Recipe:
@@ -61,7 +62,7 @@ def test_export_learns_nothing() -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multi-label", "segmentation"])
-def test_distil_sums_what_the_task_names(task: str) -> None:
+def test_distil_has_the_usual_losses_of_its_task(task: str) -> None:
     words = {"regression": ("mlp", "mlp"), "multi-label": ("mlp", "mlp")}
     sources = {
         "segmentation": "digit-scenes",
@@ -77,7 +78,10 @@ def test_distil_sums_what_the_task_names(task: str) -> None:
     found = read(value)
     first, last = found.steps
     assert isinstance(first, Distillation) and isinstance(last, Quantization)
-    assert sum(term.weight for term in first.losses) == pytest.approx(1)
+    usual = [each if isinstance(each, dict) else {"name": each} for each in list_usual_losses(task)]
+    assert [term.loss.name for term in first.losses] == [each["name"] for each in usual]
+    assert [term.weight for term in first.losses] == [each.get("weight", 1.0) for each in usual]
+    assert first.losses == read({**value, "learn": [{"step": "distil"}]}).steps[0].losses  # type: ignore[union-attr]
     assert ("task" in value) == (task != "classification")
 
 

@@ -22,19 +22,17 @@ from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Schedule
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import TrainingPrecision
-from edgekd.learn.task_losses import find_label_terms
-from edgekd.learn.task_losses import find_soft_terms
+from edgekd.learn.signals import find_signal
+from edgekd.learn.signals import needs
 from edgekd.named_member import NamedMember
 from edgekd.table import find_signature
 from edgekd.tasks import DEFAULT_TASK
-from edgekd.tasks import load_task
+from edgekd.tasks import list_usual_losses
 
 LossFunction = Callable[..., Tensor]
 """A function of signals, each named by its parameter: ``student_logits``, ``teacher_logits``, ``labels``."""
 LossWords = str | LossFunction | Mapping[str, Any]
 """A loss as a recipe says it: ``"kd"``, or ``{"name": "kd", "weight": 0.9, "temperature": 4.0}``; or a function."""
-SOFT = 0.9
-"""Weight of what the teacher says, where there are labels too and no losses are named."""
 _TERMS: TypeAdapter[tuple[Term, ...]] = TypeAdapter(Losses)
 _NAMED: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZERS),
@@ -187,21 +185,22 @@ def read_training_words(train: Mapping[str, Any], known: set[str]) -> dict[str, 
 
 
 def _find_usual_terms(targets: Mapping[str, Tensor], taught: bool) -> tuple[Term, ...]:
-    """The losses of one class a sample, where none are named: the teacher's answers 0.9, the labels 0.1."""
+    """The losses of one class a sample, where none are named, of those that have what they compare with."""
     first = next(iter(targets.values()), None)
     if first is not None and first.is_floating_point():
         raise InputError(
             "losses: got none, and targets that are numbers, want losses for them",
             hint="edgekd methods lists them",
         )
-    task = load_task(DEFAULT_TASK)
-    soft = find_soft_terms((), task) if taught else ()
-    hard = find_label_terms((), task) if first is not None else ()
-    if not soft and not hard:
+    usual = _TERMS.validate_python(list_usual_losses(DEFAULT_TASK))
+    terms = [term for term in usual if (taught if _is_soft(term) else first is not None)]
+    if not terms:
         raise InputError("losses: got no teacher and no labels, want one of them")
-    if not soft or not hard:
-        return soft or hard
-    return (
-        *(term.model_copy(update={"weight": SOFT}) for term in soft),
-        *(term.model_copy(update={"weight": 1 - SOFT}) for term in hard),
-    )
+    if len(terms) == len(usual):
+        return tuple(terms)
+    return tuple(term.model_copy(update={"weight": 1.0}) for term in terms)  # they are all there is
+
+
+def _is_soft(term: Term) -> bool:
+    """Return whether it compares with what a teacher says."""
+    return any(find_signal(each).side == "teacher" for each in needs(LOSSES[term.loss.name]))

@@ -16,6 +16,7 @@ from edgekd.learn.settings import Training
 from edgekd.learn.standalone.distiller import Distiller
 from edgekd.learn.standalone.terms import read_terms
 from edgekd.learn.standalone.terms import read_training_words
+from edgekd.recipe import load_mapping
 from tests.learn.standalone_example import batches
 from tests.learn.standalone_example import net
 
@@ -128,3 +129,23 @@ def test_a_function_is_known_to_its_own_terms_alone() -> None:
         read_terms("overlap", {}, True)
     copied = term.model_copy(update={"weight": 2.0})
     assert copied.loss.find_member(LOSSES).given is overlap
+
+
+def test_losses_left_out_are_those_of_a_recipe() -> None:
+    labels = {"labels": torch.zeros(3, dtype=torch.long)}
+    recipe = load_mapping(
+        {
+            "name": "r",
+            "data": "digits",
+            "teacher": {"model": "resnet20"},
+            "student": "resnet8",
+            "learn": ["distil"],
+            "targets": ["onnxruntime"],
+        }
+    )
+    assert read_terms((), labels, True) == recipe.steps[0].losses  # type: ignore[union-attr]
+    (soft,), (hard,) = read_terms((), {}, True), read_terms((), labels, False)
+    assert (soft.loss.name, soft.loss.arguments["temperature"], soft.weight) == ("kd", 4.0, 1.0)
+    assert (hard.loss.name, hard.weight) == ("cross-entropy", 1.0)
+    with pytest.raises(InputError, match="got no teacher and no labels"):
+        read_terms((), {}, False)
