@@ -136,7 +136,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     start, plan = deploy_form.merge_branches(start, plan, context.progress)
     validation = read_split(given, allow_code=context.allow_code)
     metric, left = validation.task.score, config.float_layers
-    float_score = ranks.run_on_first(lambda: validation.score(start))
+    float_score = ranks.run_on_first(validation.score, start)
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
         with arithmetic.deterministic_torch(context.seed, resolved.threads):
@@ -145,7 +145,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
         before = 0.0 if ranks.rank() else validation.score_of(outputs)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
         history = _learned(config, started, start, plan, outputs, resolved, given, here)
-        after = ranks.run_on_first(lambda model=started.model: validation.score(model))
+        after = ranks.run_on_first(validation.score, started.model)
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
         if not _missed(config, metric, float_score, after) or len(worst) <= 2**number:

@@ -75,11 +75,11 @@ def silence_others(progress: Progress) -> Progress:
     return Silent() if rank() else progress
 
 
-def run_on_first(work: Callable[[], float]) -> float:
-    """Run `work` on the first rank alone; all get its result."""
+def run_on_first(work: Callable[..., float], *given: object) -> float:
+    """Run `work` on the first rank alone with what it is `given`; all get its result."""
     if count() == 1:
-        return work()
-    found = _to_shared(torch.tensor(0.0 if rank() else work(), dtype=torch.float64))
+        return work(*given)
+    found = _to_shared(torch.tensor(0.0 if rank() else work(*given), dtype=torch.float64))
     distributed.broadcast(found, 0)
     return float(found)
 
