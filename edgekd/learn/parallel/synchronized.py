@@ -30,20 +30,83 @@ def batch_norm(
     if not training:
         settings = (weight, bias, training, momentum, eps)
         return F.batch_norm(given, running_mean, running_var, *settings)
-    axes = [axis for axis in range(given.ndim) if axis != 1]
-    wide = widen(given)
-    mean = _Mean.apply(wide.mean(axes, keepdim=True))
-    centred = wide - mean
-    variance = _Mean.apply(centred.square().mean(axes, keepdim=True))
+    if widen(given) is given and given.requires_grad:
+        made, mean, variance = _BatchNorm.apply(given, weight, bias, eps)
+    else:
+        made, mean, variance = _normalise_by_parts(given, weight, bias, eps)
     size = given.numel() // given.shape[1] * ranks.count()
     with torch.no_grad():
         for running, now in ((running_mean, mean), (running_var, variance * size / (size - 1))):
             if running is not None:
                 running.mul_(1 - momentum).add_(momentum * now.flatten())
-    sides = [1 if axis != 1 else -1 for axis in range(given.ndim)]
+    normalised: Tensor = made
+    return normalised
+
+
+def _normalise_by_parts(
+    given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What is normalised, the mean and the variance, by operations that torch can differentiate as often as it likes."""
+    axes = [axis for axis in range(given.ndim) if axis != 1]
+    wide = widen(given)
+    mean = _Mean.apply(wide.mean(axes, keepdim=True))
+    centred = wide - mean
+    variance = _Mean.apply(centred.square().mean(axes, keepdim=True))
+    sides = _sides(given)
     scale = (variance + eps).rsqrt()
     made = centred * (scale if weight is None else scale * weight.view(sides))
-    return (made if bias is None else made + bias.view(sides)).to(given.dtype)
+    return (made if bias is None else made + bias.view(sides)).to(given.dtype), mean, variance
+
+
+def _sides(given: Tensor) -> list[int]:
+    """The shape in which one number a channel meets `given`."""
+    return [1 if axis != 1 else -1 for axis in range(given.ndim)]
+
+
+class _BatchNorm(torch.autograd.Function):
+    """The same in torch's own kernels and with one message each way: of the ranks' means and variances, then of the
+    sums that its gradient is made of."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        axes = [axis for axis in range(given.ndim) if axis != 1]
+        own = torch.stack(torch.var_mean(given, axes, correction=0))
+        variances, means = ranks.gather(own).view(ranks.count(), 2, -1).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        made = F.batch_norm(given, mean, variance, weight, bias, False, 0.0, eps)
+        ctx.save_for_backward(given, weight, bias, mean, variance)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return made, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        given, weight, bias, mean, variance = ctx.saved_tensors
+        if torch.is_grad_enabled():  # somebody will differentiate this
+            made, _, _ = _normalise_by_parts(given, weight, bias, ctx.eps)
+            learned = [each for each in (given, weight, bias) if each is not None]
+            found = iter(torch.autograd.grad(made, learned, gradients[0], create_graph=True))
+            return (*(None if e is None else next(found) for e in (given, weight, bias)), None)
+        scale = (variance + ctx.eps).rsqrt()
+        as_constants, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], given, _ones_unless(weight, mean), mean, variance, mean, scale, False, ctx.eps, [True] * 3
+        )  # fmt: skip
+        sums = torch.stack([of_weight, of_bias])
+        distributed.all_reduce(sums)
+        size = given.numel() // given.shape[1] * ranks.count()
+        share = -scale / size if weight is None else -scale * weight / size
+        slope = share * scale * sums[0]
+        shift = share * sums[1] - slope * mean
+        sides = _sides(given)
+        whole = as_constants.addcmul_(given, slope.view(sides)).add_(shift.view(sides))
+        return whole, None if weight is None else of_weight, None if bias is None else of_bias, None
+
+
+def _ones_unless(weight: Tensor | None, like: Tensor) -> Tensor:
+    return torch.ones_like(like) if weight is None else weight
 
 
 def dropout(
