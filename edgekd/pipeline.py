@@ -16,17 +16,17 @@ from edgekd import files
 from edgekd import follow
 from edgekd import run_place
 from edgekd.bindings import find_bindings
-from edgekd.errors import InputError
 from edgekd.estimate import PlanCost
 from edgekd.estimate import estimate_cost
+from edgekd.learn.knowledge.choosing import LayerChoice
 from edgekd.plan import closing
 from edgekd.plan import deliverables
 from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
-from edgekd.plan import roles
+from edgekd.plan import settling
 from edgekd.plan import steps
-from edgekd.plan import unchanged_file
 from edgekd.plan.deliverables import Deliverable
+from edgekd.plan.knowledge_cost import find_results
 from edgekd.progress import Progress
 from edgekd.progress import RunEnd
 from edgekd.progress import RunStart
@@ -39,7 +39,6 @@ from edgekd.run_folder import Source
 from edgekd.run_place import RunSettings
 from edgekd.stage import Step
 from edgekd.stages import data
-from edgekd.stages import load
 from edgekd.stages import open as open_stage
 from edgekd.stages import report
 from edgekd.store import Store
@@ -64,6 +63,15 @@ class FinishedRun(NamedTuple):
     """Label, whether it was found in the store, seconds."""
     missed: str = ""
     """Which limit no candidate keeps, and by how much; empty if one was chosen."""
+
+
+class Rehearsal(NamedTuple):
+    """What was found before any training."""
+
+    layers: dict[str, list[dict[str, Any]]]
+    """By step of learning, the layers that its losses read."""
+    choices: dict[str, LayerChoice]
+    """Whether those of the teacher are stored, by the steps that may."""
 
 
 def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...]:
@@ -91,13 +99,26 @@ def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[St
     if list_downloads(recipe, options):  # no key is known before
         foreseen = [StepForecast(step, None, False) for step in todo]
     else:
-        foreseen = list(forecast_steps(todo, Store(options.store), find_bindings(options)))
+        foreseen = _forecast(recipe, recipe_path, todo, options)
     for each in foreseen:
         settings = each.step.settings
         if isinstance(settings, open_stage.OpenConfig) and not each.hit:
             weights = each.step.external["user_weights"]
             open_stage.check_weights(settings, weights, allow_code=options.allow_code)
     return foreseen
+
+
+def _forecast(
+    recipe: Recipe, recipe_path: Path, todo: tuple[Step, ...], options: Options
+) -> list[StepForecast]:
+    """What the store holds of a plan; where the rehearsal ran, of the plan that it settled."""
+    store, bindings = Store(options.store), find_bindings(options)
+    foreseen = list(forecast_steps(todo, store, bindings))
+    choices = settling.read_choices(find_results(foreseen, store), store)
+    if not choices:
+        return foreseen
+    todo = plan(settling.apply_choices(recipe, choices), recipe_path, replace(options, dry=True))
+    return list(forecast_steps(todo, store, bindings))
 
 
 def estimate_plan(foreseen: Sequence[StepForecast], options: Options) -> PlanCost:
@@ -127,13 +148,8 @@ def list_downloads(recipe: Recipe, options: Options) -> tuple[str, ...]:
     return (*data.list_downloads(recipe.data, options.data_dir), *models)
 
 
-def rehearse(
-    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
-) -> dict[str, list[dict[str, Any]]]:
+def rehearse(recipe: Recipe, recipe_path: Path, options: Options, progress: Progress) -> Rehearsal:
     """Carry a recipe out until one step of all its learning was tried, and train nothing.
-
-    Returns:
-        By step of learning, the layers that its losses read.
 
     Raises:
         EdgekdError: as the stages do.
@@ -144,7 +160,8 @@ def rehearse(
     with open_store(options) as store:
         walker = Walker(store, options, progress, find_bindings(options))
         walker.walk(todo[: last + 1])
-        return dict(json.loads(walker.path(rehearsal.LABEL, "plan.json").read_bytes()))
+        found = dict(json.loads(walker.path(rehearsal.LABEL, "plan.json").read_bytes()))
+        return Rehearsal(found, settling.read_choices(walker.entries, store))
 
 
 def compress(
@@ -211,38 +228,20 @@ def _carry_out(
     require_free(folder)  # before hours of work, not after
     with open_store(options) as store:
         walker = Walker(store, options, progress, find_bindings(options), folder.begin)
-        todo, recipe = _settle(recipe, recipe_path, todo, options, walker)
-        walk_with_side_process(recipe, recipe_path, todo, options, walker)
+        place = recipe_path.resolve().parent
+        settled = settling.settle_plan(recipe, place, todo, options, walker)
+        recipe = settled.recipe
+        walk_with_side_process(settled.planned, recipe_path, settled.left, options, walker)
         choice = _choice(walker)
         chosen = _chosen_row(choice, walker)
         walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
         delivered = deliverables.list_deliverables(recipe, walker.entries, chosen)
         run_dir = _fill(folder, walker, delivered, recipe, recipe_path)
-        result = _read(walker, "report", "result.json")
+        result = settling.read_result(walker, "report", "result.json")
         folder.end()
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
     return FinishedRun(result, run_dir, done, missed)
-
-
-def _settle(
-    recipe: Recipe, recipe_path: Path, todo: tuple[Step, ...], options: Options, walker: Walker
-) -> tuple[tuple[Step, ...], Recipe]:
-    """The steps that are left, and their recipe, once a student's own file was opened: can it be quantized?"""
-    if roles.LOADED not in roles.file_labels(recipe):
-        return todo, recipe
-    opened = [step.label for step in todo].index(roles.LOADED) + 1
-    walker.walk(todo[:opened])
-    found = _read(walker, roles.LOADED, load.IMPORT)
-    obstacle = str(found["obstacle"])
-    if found.get("is_quantized"):
-        recipe = unchanged_file.take_quantized(recipe, obstacle)
-    elif not obstacle or not recipe.steps:
-        return todo[opened:], recipe
-    else:
-        recipe = unchanged_file.leave_unchanged(recipe, obstacle)
-    left = plan(recipe, recipe_path, options)
-    return tuple(step for step in left if step.label not in walker.entries), recipe
 
 
 def require_free(folder: RunFolder) -> None:
@@ -253,24 +252,17 @@ def require_free(folder: RunFolder) -> None:
 
 
 def _choice(walker: Walker) -> dict[str, Any]:
-    found = _read(walker, "choose", "choice.json")
+    found = settling.read_result(walker, "choose", "choice.json")
     if not isinstance(found, dict) or not {"chosen", "why"} <= set(found):
         walker.reject("choose", "holds no choice")
     return found
 
 
 def _chosen_row(choice: dict[str, Any], walker: Walker) -> dict[str, Any] | None:
-    rows = _read(walker, "measure", "rows.json")
+    rows = settling.read_result(walker, "measure", "rows.json")
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "name" in r for r in rows):
         walker.reject("measure", "holds no rows")
     return next((row for row in rows if row["name"] == choice["chosen"]), None)
-
-
-def _read(walker: Walker, label: str, file: str) -> Any:
-    try:
-        return files.read_json(walker.path(label, file))
-    except InputError as error:
-        walker.reject(label, str(error))
 
 
 def _fill(

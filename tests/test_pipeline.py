@@ -15,6 +15,7 @@ from edgekd import pipeline
 from edgekd import run_folder
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.plan import settling
 from edgekd.plan.deliverables import Deliverable
 from edgekd.progress import CallbackProgress
 from edgekd.progress import Event
@@ -73,7 +74,10 @@ def step(label: str, **texts: str) -> Step:
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
     ran.clear()
     monkeypatch.setattr(pipeline, "find_bindings", lambda options: Bindings("", ""))
-    monkeypatch.setattr(pipeline, "_settle", lambda recipe, path, todo, *_: (todo, recipe))
+    settled = settling.SettledPlan
+    monkeypatch.setattr(
+        settling, "settle_plan", lambda recipe, path, todo, *_: settled(todo, recipe, recipe)
+    )
     monkeypatch.setattr(pipeline.deliverables, "list_deliverables", lambda *_: DELIVERED)
     monkeypatch.setattr(pipeline.writing, "locate_weights", lambda *_: {})
     monkeypatch.setattr(pipeline.writing, "format_recipe", lambda recipe, _: "the recipe")

@@ -9,6 +9,7 @@ from edgekd import files
 from edgekd import follow
 from edgekd.errors import InputError
 from edgekd.learn.knowledge_settings import MANIFEST
+from edgekd.plan import settling
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
@@ -70,28 +71,44 @@ def _build_alone(
 
     if source is not None:  # before anything is trained
         layout.read_manifest(source / MANIFEST)
-    todo = steps(recipe, recipe_path.resolve().parent, options)
+    folder = recipe_path.resolve().parent
+    todo = steps(recipe, folder, options)
+    if not settling.find_open_steps(recipe):
+        _list_stored(todo, recipe_path)
+    if source is not None and recipe.knowledge is None:
+        raise InputError(f"{recipe_path}: got no `knowledge`, want what {source} was stored with")
+    bindings = Bindings(fingerprint.machine_key(), fingerprint.machine_key())
+    with open_store(options) as store:
+        walker = Walker(store, options, progress, bindings)
+        _, settled = settling.settle_layers(recipe, folder, todo, options, walker)
+        todo = todo if settled is recipe else steps(settled, folder, options)
+        labels = _list_stored(todo, recipe_path)
+        if source is not None and len(labels) > 1:
+            raise InputError(f"{recipe_path}: got {len(labels)} teachers that are stored, want one")
+        needed = _list_needed(todo, labels)
+        follow.require_even_batches(needed)
+        if source is not None:
+            beside = {*labels, *walker.entries}
+            walker.walk([step for step in needed if step.label not in beside])
+            _bring(source, needed, labels[0], walker)
+        walker.walk([step for step in needed if step.label not in walker.entries])
+        return {label: walker.entries[label] for label in labels}
+
+
+def _list_stored(todo: Sequence[Step], recipe_path: Path) -> list[str]:
     labels = [step.label for step in todo if step.stage is knowledge.STAGE]
     if not labels:
         raise InputError(f"{recipe_path}: got no step of learning that reads stored answers")
-    if source is not None and recipe.knowledge is None:
-        raise InputError(f"{recipe_path}: got no `knowledge`, want what {source} was stored with")
-    if source is not None and len(labels) > 1:
-        raise InputError(f"{recipe_path}: got {len(labels)} teachers that are stored, want one")
+    return labels
+
+
+def _list_needed(todo: Sequence[Step], labels: Sequence[str]) -> list[Step]:
+    """The steps of those labels and all that they stand on, in order."""
     wanted = set(labels)
     for step in reversed(todo):
         if step.label in wanted:
             wanted |= {label for label, _ in step.takes.values()}
-    bindings = Bindings(fingerprint.machine_key(), fingerprint.machine_key())
-    with open_store(options) as store:
-        walker = Walker(store, options, progress, bindings)
-        needed = [step for step in todo if step.label in wanted]
-        follow.require_even_batches(needed)
-        if source is not None:
-            walker.walk([step for step in needed if step.label not in labels])
-            _bring(source, needed, labels[0], walker)
-        walker.walk([step for step in needed if step.label not in walker.entries])
-        return {label: walker.entries[label] for label in labels}
+    return [step for step in todo if step.label in wanted]
 
 
 def _bring(source: Path, needed: Sequence[Step], label: str, walker: Walker) -> None:

@@ -114,6 +114,7 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     from edgekd import pipeline
     from edgekd.display import make_display
     from edgekd.plan import checks
+    from edgekd.plan import settling
 
     loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
@@ -121,11 +122,14 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
         for line in checks.list_unmeasurable(recipe, options):
             progress.note(f"cannot be measured: {line}")
     if as_json:
-        print_json({"steps": found})
+        storing = {label: choice.describe() for label, choice in found.choices.items()}
+        print_json({"steps": found.layers} | ({"storing": storing} if storing else {}))
         return
-    for label, rows in found.items():
+    for label, rows in found.layers.items():
         places = [f"{row['loss']}: {row['student']} - {row['teacher']}" for row in rows]
         echo(f"{label}: can begin; {', '.join(places) or 'compares answers alone'}")
+        if label in found.choices:
+            echo(f"{label}: {settling.describe_choice(found.choices[label])}")
 
 
 def _compress(

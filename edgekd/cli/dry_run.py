@@ -25,12 +25,17 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     from edgekd import pipeline
     from edgekd.plan.knowledge_cost import estimate_knowledge
     from edgekd.plan.knowledge_cost import find_results
+    from edgekd.plan.settling import apply_choices
+    from edgekd.plan.settling import describe_choice
+    from edgekd.plan.settling import read_choices
     from edgekd.store import Store
 
     foreseen = pipeline.preview_plan(recipe, path, options)
     cost = pipeline.estimate_plan(foreseen, options)
     store = Store(options.store)
-    answers = list(estimate_knowledge(recipe, find_results(foreseen, store), store))
+    found = find_results(foreseen, store)
+    choices = read_choices(found, store)
+    answers = list(estimate_knowledge(apply_choices(recipe, choices), found, store))
     touched = _touched(recipe, path, options, foreseen)
     weights = _find_open_weights(recipe)
     if as_json:
@@ -39,6 +44,8 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
         described = [_describe_answers(each) for each in answers]
         plan = {"steps": rows, "estimate": _describe_cost(cost), "answers": described}
         plan["weights"] = weights
+        if choices:
+            plan["storing"] = {label: each.describe() for label, each in choices.items()}
         print_json({**plan, **touched})
         return
     _print_steps(foreseen, cost)
@@ -47,6 +54,8 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
         _print_answers(each)
     for key, text in weights.items():
         print_paragraph(f"{key}: weight {text}")
+    for label, choice in choices.items():
+        print_paragraph(f"{label}: {describe_choice(choice)}")
     for what, names in touched.items():
         echo(f"{what}: {', '.join(names) or 'nothing'}")
 

@@ -191,6 +191,7 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
     from edgekd.errors import InputError
     from edgekd.learn.knowledge import layout
     from edgekd.learn.knowledge_settings import MANIFEST
+    from edgekd.units import number_text
 
     found: dict[str, Any] = {
         "key": entry.key,
@@ -209,6 +210,7 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
         return found | {"answers": 0, "encoding": "missing or changed"}
     place, settings = manifest.layout, manifest.layout.code.settings
     cut = f", top {settings.top_k}" if settings.top_k is not None else ""
+    cut += f", {number_text(place.code.layers, 'layer')}" if place.code.layers else ""
     return found | {
         "answers": place.views * place.samples,
         "encoding": settings.encoding + cut,

@@ -24,7 +24,12 @@ from edgekd.learn.knowledge import filling
 from edgekd.learn.knowledge.filling import AskTeacher
 from edgekd.learn.knowledge.filling import Partners
 from edgekd.learn.knowledge.filling import Questions
+from edgekd.learn.knowledge.layers import StoredLayers
+from edgekd.learn.knowledge.layout import SHARD_BYTES
 from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.method.stored_layers import find_orders
+from edgekd.learn.method.stored_layers import take_layers
+from edgekd.learn.method.taps import Taps
 from edgekd.learn.parallel import ranks
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
@@ -161,6 +166,7 @@ def fill_knowledge(
     folder: Path,
     resolved: Arithmetic,
     progress: Progress,
+    layers: StoredLayers | None = None,
 ) -> dict[str, Path]:
     """Store the same answers as `write_knowledge` in shards; a killed fill goes on where it was.
 
@@ -172,6 +178,7 @@ def fill_knowledge(
         folder: survives a kill.
         resolved: the teacher's arithmetic.
         progress: is told how far it is.
+        layers: of the teacher that are stored beside them.
 
     Returns:
         The manifest and the shards by name.
@@ -180,20 +187,41 @@ def fill_knowledge(
         InputError, MachineError: as `filling.fill_store`.
     """
     size = batch_size(count_values(samples.dataset, samples.rows))
-    ask = _build_ask(teacher.eval(), samples, resolved)
-    questions = Questions(ask, samples.views.count, len(samples), size)
+    teacher.eval()
     with arithmetic.deterministic_torch(0, resolved.threads):
+        if layers is not None:
+            size = max(1, min(size, SHARD_BYTES // (4 * layers.values)))
+            layers = _order_layers(layers, teacher, samples, resolved)
+        ask = _build_ask(teacher, samples, resolved, layers)
+        questions = Questions(ask, samples.views.count, len(samples), size, layers)
         partners = Partners(ranks.rank(), ranks.count(), ranks.wait_for_all)
         return filling.fill_store(questions, settings, origin, folder, progress, partners)
 
 
-def _build_ask(teacher: nn.Module, samples: Samples, resolved: Arithmetic) -> AskTeacher:
+def _order_layers(
+    layers: StoredLayers, teacher: nn.Module, samples: Samples, resolved: Arithmetic
+) -> StoredLayers:
+    inputs = samples.batch(np.arange(min(2, len(samples))), 0).inputs
+    run = functools.partial(_answer, teacher, inputs, resolved.precision, resolved.channels_last)
+    try:
+        return find_orders(layers, teacher, run)
+    except ValueError as error:
+        raise InputError(f"teacher: {error}", hint="knowledge: online") from error
+
+
+def _build_ask(
+    teacher: nn.Module, samples: Samples, resolved: Arithmetic, layers: StoredLayers | None
+) -> AskTeacher:
+    taps = Taps(teacher, [] if layers is None else [each.place for each in layers.tapped])
+
     def ask(
         view: int, batches: Sequence[NDArray[np.int64]]
     ) -> Iterator[tuple[NDArray[np.float32], ...]]:
         jobs = [functools.partial(samples.batch, indices, view) for indices in batches]
         for batch in prefetch(jobs, samples.needed_workers):
-            yield _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
+            with taps as values:
+                given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
+            yield given if layers is None else (*given, *take_layers(layers, values))
 
     return ask
 

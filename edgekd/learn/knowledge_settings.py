@@ -10,9 +10,12 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
 
 MANIFEST = "knowledge.json"
 """The file that says what a store of answers holds, and names its shards."""
+DISK_LIMIT_GB = 50.0
+"""What stored layers may take where nobody says more."""
 MOST_TOP_K = 2**16
 ENCODINGS = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 """By name, the bytes of one value."""
@@ -51,6 +54,25 @@ class KnowledgeSettings(Settings):
             return values * ENCODINGS[self.encoding] + scale
         each = ENCODINGS[self.encoding] + index_bytes(values)
         return self.top_k * each + scale + REST_BYTES
+
+
+class RecipeKnowledge(KnowledgeSettings):
+    """What a recipe says of stored answers."""
+
+    disk_limit_gb: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = omit_default(
+        DISK_LIMIT_GB
+    )
+    """What the layers that losses read of a teacher, and its answers, may take of the disk where a step says
+    `knowledge: auto`, in 10^9 bytes; what takes more is computed anew in every step."""
+
+    @property
+    def storage(self) -> KnowledgeSettings:
+        """How answers are stored."""
+        return KnowledgeSettings(**self.model_dump(exclude={"disk_limit_gb"}))
+
+
+EXACT = KnowledgeSettings(encoding="fp32")
+"""How answers are stored where a recipe does not say."""
 
 
 def index_bytes(values: int) -> int:

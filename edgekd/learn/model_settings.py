@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 from typing import Any
+from typing import Literal
 
 from pydantic import BeforeValidator
 from pydantic import Field
@@ -62,3 +63,12 @@ def _model(value: Any) -> ModelChoice:
 
 ModelName = Annotated[ModelChoice, BeforeValidator(_model)]
 """A builder of `edgekd.learn.models`, by name or with its arguments."""
+
+
+class Network(Settings):
+    """A model as a recipe says it."""
+
+    model: ModelName
+    input: Input | None
+    norm: Literal["batch", "group"] = "batch"
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()

@@ -291,3 +291,10 @@ class NumericsSettings(Settings):
     weight_bits: int = 8
     layer_bits: dict[str, int] = {}
     float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class ByDepth(Settings):
+    """What a training says of the model's stages and modules."""
+
+    layer_decay: float = 1.0
+    freeze: Freeze = 0

@@ -13,9 +13,12 @@ from pydantic import ValidationError
 from edgekd import dataset
 from edgekd.dataset import Dataset
 from edgekd.learn import task_fit
-from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.knowledge.choosing import LayerChoice
+from edgekd.learn.knowledge_settings import EXACT
 from edgekd.learn.signals import is_classifier
 from edgekd.plan import teaching
+from edgekd.plan.settling import find_open_steps
+from edgekd.plan.settling import read_choices
 from edgekd.recipe import Recipe
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
@@ -23,9 +26,6 @@ from edgekd.stages import knowledge
 from edgekd.store import Store
 from edgekd.store import StoreEntry
 from edgekd.walk import StepForecast
-
-EXACT = KnowledgeSettings(encoding="fp32")
-"""How answers are stored where a recipe does not say."""
 
 
 class KnowledgeCost(NamedTuple):
@@ -42,7 +42,7 @@ class KnowledgeCost(NamedTuple):
     """How often it is if every step asks anew."""
     samples: int | None
     answer_bytes: int | None
-    """Of one stored answer; known of classes alone."""
+    """Of one stored answer, with the layers that are read, once the rehearsal ran; else known of classes alone."""
     answer_s: float | None
     """Of asking once, as it was measured when answers of this teacher to these samples were stored."""
 
@@ -77,6 +77,7 @@ def estimate_knowledge(
         store: where results lie.
     """
     about = _read_data(recipe, results, store)
+    choices = read_choices(results, store)
     readers: dict[str, list[LearningStep]] = {}
     for step in recipe.steps:
         for name in step.teachers:
@@ -85,6 +86,8 @@ def estimate_knowledge(
         stored = [step for step in steps if step.answers == "stored"]
         live = next((step for step in steps if step not in stored), None)
         why = live.why_online if isinstance(live, Distillation) else ""
+        if live in find_open_steps(recipe):
+            why += ", until the rehearsal says that storing them is faster"
         yield KnowledgeCost(
             name,
             not live,
@@ -92,7 +95,7 @@ def estimate_knowledge(
             recipe.views.count,
             sum(_count_epochs(step, recipe) for step in steps),
             None if about is None else about.counts.get("train"),
-            _answer_bytes(recipe, about),
+            _layered_bytes(recipe, steps, about, choices) or _answer_bytes(recipe, about),
             _measure_answer(teaching.teacher_label(recipe, name), results, store.entries(), about),
         )
 
@@ -107,6 +110,18 @@ def _read_data(recipe: Recipe, results: Mapping[str, StoreEntry], store: Store) 
 def _count_epochs(step: LearningStep, recipe: Recipe) -> int:
     train = step.train if isinstance(step, Distillation) else getattr(step.words, "train", None)
     return int((train or recipe.student.train).epochs)
+
+
+def _layered_bytes(
+    recipe: Recipe,
+    steps: Iterable[LearningStep],
+    about: Dataset | None,
+    choices: Mapping[str, LayerChoice],
+) -> int | None:
+    """Of an answer with the layers that the hungriest of those steps reads; None where none reads stored ones."""
+    found = [choices[step.label].stored_bytes for step in steps if step.label in choices]
+    views = recipe.views.count
+    return max(found) // (views * about.counts["train"]) if found and about is not None else None
 
 
 def _answer_bytes(recipe: Recipe, about: Dataset | None) -> int | None:

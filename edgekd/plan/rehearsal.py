@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 from edgekd.bench.roles import CONTROL
+from edgekd.learn.model_settings import Network
+from edgekd.learn.settings import ByDepth
 from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import Training
 from edgekd.named_member import NamedMember
@@ -26,8 +29,7 @@ from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import check
 
-LABEL = "check"
-"""The step before all training."""
+LABEL = teaching.REHEARSAL
 
 
 def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) -> Step:
@@ -45,6 +47,7 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
         cases=tuple(_case(recipe, step) for step in distillations(recipe.steps)),
         deployed=tuple(_deployed(recipe, profiles)),
         sizes=recipe.measure.sizes,
+        **_storage(recipe),
     )
     return Step(
         LABEL,
@@ -92,14 +95,22 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
         )
 
 
+def _storage(recipe: Recipe) -> dict[str, Any]:
+    """How layers would be stored, and on how much of the disk, where a step may store any."""
+    said = recipe.knowledge
+    if said is None or not any(step.may_store_layers for step in distillations(recipe.steps)):
+        return {}
+    return {"storage": said.storage, "disk_limit_gb": said.disk_limit_gb}
+
+
 def _has_usual_batch(training: Training) -> bool:
     return "batch_size" not in training.model_fields_set
 
 
-def _by_depth(training: Training) -> check.ByDepth | None:
+def _by_depth(training: Training) -> ByDepth | None:
     """What a training says of stages and modules; None if nothing."""
-    found = check.ByDepth(layer_decay=training.layer_decay, freeze=training.freeze)
-    return None if found == check.ByDepth() else found
+    found = ByDepth(layer_decay=training.layer_decay, freeze=training.freeze)
+    return None if found == ByDepth() else found
 
 
 def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.DeployedNetwork]:
@@ -142,26 +153,27 @@ def _case(recipe: Recipe, step: Distillation) -> check.TeachingCase:
         only=words.only,
         inherit=words.inherit,
         private=words.private,
+        may_store_layers=step.may_store_layers,
     )
 
 
-def _learner(recipe: Recipe, step: Distillation) -> check.Network:
+def _learner(recipe: Recipe, step: Distillation) -> Network:
     return _student(recipe).model_copy(update={"model": step.model})
 
 
-def _student(recipe: Recipe) -> check.Network:
+def _student(recipe: Recipe) -> Network:
     who = recipe.student
     classes = who.classes if roles.begins_finished(recipe) else ()
-    return check.Network(model=who.model, input=who.input, norm=who.norm, classes=classes)
+    return Network(model=who.model, input=who.input, norm=who.norm, classes=classes)
 
 
-def _teacher(recipe: Recipe, name: str) -> check.Network:
+def _teacher(recipe: Recipe, name: str) -> Network:
     """A teacher of the recipe, the student as it was loaded, or that of an earlier step."""
     who = recipe.named_teachers.get(name)
     if who is not None:
         # Of weights that are trained further the head is made for the data's classes.
         classes = () if who.is_trained else who.classes
-        return check.Network(model=who.model, input=who.input, classes=classes)
+        return Network(model=who.model, input=who.input, classes=classes)
     if (name,) == THE_STUDENT:
         return _student(recipe)
     return _learner(recipe, teaching.find_step(recipe, name))

@@ -36,7 +36,8 @@ UNTIMED = TRAINING | {
 def list_side_steps(todo: Sequence[Step]) -> tuple[str, ...]:
     """Return the labels of the steps that do not lead to the trained student and come before the measurement.
 
-    None where a step times something, where trainings use more than one thread, or where they are short.
+    None where a step times something, where trainings use more than one thread, where they are short, or where the
+    rehearsal is over already.
 
     Args:
         todo: the plan, in order.
@@ -46,7 +47,7 @@ def list_side_steps(todo: Sequence[Step]) -> tuple[str, ...]:
     before = todo[: names.index(timed)] if timed in names else todo
     by_label = {step.label: step for step in before}
     student = by_label.get(f"export-{name_export(STUDENT, '')}")
-    if student is None or "blueprint" not in student.takes:
+    if student is None or "blueprint" not in student.takes or LABEL not in by_label:
         return ()
     way = _list_ancestors(student, by_label)
     fits = all(step.stage.name in UNTIMED for step in before) and _leave_a_core(before)

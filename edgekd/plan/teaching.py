@@ -15,10 +15,13 @@ from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
 from edgekd.stage import EVERY
 from edgekd.stage import Step
+from edgekd.stages import check
 from edgekd.stages import knowledge
 
 (TEACHER,) = THE_TEACHER
 STUDENT_TUNED = "tune-student"
+REHEARSAL = "check"
+"""The step before all training."""
 
 
 def teacher_label(recipe: Recipe, name: str) -> str:
@@ -53,7 +56,7 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
         mark = f"_{number}" if number > 1 else ""
         if step.answers == "stored":
             label = knowledge_label(name)
-            if recipe.knowledge is None:
+            if recipe.knowledge is None and not find_layer_readers(recipe, name):
                 found[f"knowledge{mark}"] = (label, knowledge.ARRAY)
             else:  # its manifest names the others
                 found[f"knowledge{mark}"] = (label, EVERY)
@@ -67,6 +70,12 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
         for number in range(1, teacher.waypoints + 1):
             found[f"teacher_waypoint_{number}"] = (maker, f"waypoint-{number}.safetensors")
     return found
+
+
+def find_layer_readers(recipe: Recipe, name: str) -> list[Distillation]:
+    """The steps that read layers of that teacher which are stored beside its answers."""
+    taught = distillations(recipe.steps)
+    return [step for step in taught if step.reads_stored_layers and step.teachers[0] == name]
 
 
 def knowledge_label(name: str) -> str:
@@ -91,7 +100,9 @@ def _stored(step: LearningStep) -> tuple[str, ...]:
 
 def _asked(recipe: Recipe, name: str) -> Step:
     config = knowledge.KnowledgeConfig(
-        views=recipe.views, views_seed=recipe.seed, storage=recipe.knowledge
+        views=recipe.views,
+        views_seed=recipe.seed,
+        storage=None if recipe.knowledge is None else recipe.knowledge.storage,
     )
     samples = wiring.training_inputs(recipe)
     inputs = {
@@ -100,4 +111,6 @@ def _asked(recipe: Recipe, name: str) -> Step:
         **wiring.model_inputs(teacher_label(recipe, name)),
         "resolved": (tuning_label(recipe, name), "resolved.json"),
     }
+    for number, reader in enumerate(find_layer_readers(recipe, name), start=1):
+        inputs[f"layers_{number}"] = (REHEARSAL, check.layers_file(reader.label))
     return Step(knowledge_label(name), knowledge.STAGE, config, inputs)

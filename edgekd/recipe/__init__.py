@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
 from edgekd.learn.data import SOURCES
-from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.knowledge_settings import RecipeKnowledge
 from edgekd.learn.settings import Losses
 from edgekd.learn.view_settings import Views
 from edgekd.named_member import NamedMember
@@ -66,7 +66,7 @@ class Recipe(Settings):
     """Which samples, and how they are split."""
     views: Views = Views()
     """Augmentation of the training split."""
-    knowledge: KnowledgeSettings | None = omit_default(None)
+    knowledge: RecipeKnowledge | None = omit_default(None)
     """How teachers' answers are stored where they are; None is every value in float32."""
     teacher: Teacher | None = None
     """The large model; none where no step, loss or scheme asks for one. The student is then compared with what it
@@ -96,6 +96,17 @@ class Recipe(Settings):
     def steps(self) -> tuple[LearningStep, ...]:
         """The steps of learning by name, with all that ``learn`` leaves unsaid."""
         return resolve_steps(self.learn, self.student, has_teacher=self.teacher is not None)
+
+    def settle_knowledge(self, said: Mapping[recipe_text.Key, str]) -> Recipe:
+        """Return the recipe whose steps say, by their keys, whether their teachers' answers are stored or online."""
+        learn = list(self.learn)
+        for (_, number, *recover), word in said.items():
+            words: Any = learn[int(number)]
+            change: dict[str, Any] = {"knowledge": word}
+            if recover:
+                change = {"recover": words.recover.model_copy(update=change)}
+            learn[int(number)] = words.model_copy(update=change)
+        return self.model_copy(update={"learn": tuple(learn)})
 
     @property
     def answering_file(self) -> str | None:

@@ -70,7 +70,8 @@ def find_knowledge_fault(
     """
     if knowledge is None:
         return None
-    if not any(step.answers == "stored" for step in steps):
+    may = any(step.may_store_layers for step in distillations(steps))
+    if not may and not any(step.answers == "stored" for step in steps):
         return ("knowledge",), "got it, want it left out: no step of learning reads stored answers"
     if knowledge.top_k is not None and ends is not None and not is_classifier(ends.outputs):
         message = f"got {knowledge.top_k}, want it left out: it is for one class a sample"

@@ -66,7 +66,11 @@ class Distillation(LearningStep):
     asks: tuple[str, ...]
     """What its scheme takes."""
     why_online: str
-    """Why its teachers must be there themselves; empty where their answers are enough."""
+    """Why its teachers must be there themselves; empty where what is stored of them is enough."""
+    reads_stored_layers: bool = False
+    """Whether it reads layers of its first teacher that are stored beside the answers."""
+    may_store_layers: bool = False
+    """Whether it could: else there is no loss that reads any, or the teacher must be there anyway."""
     starts_fresh: bool
     """Whether it starts from the student as the recipe gives it, new or loaded, or from its teacher's weights, not from
     the step before."""
@@ -149,9 +153,14 @@ def _distillation(
     asks = find_signature(SCHEMES[words.scheme.name]).positional
     taken = [PARTICIPANTS[name] for name in asks]
     hears = bool(words.teachers) and any(each.of_teachers == "answers" for each in taken)
-    why = [f"loss {t.loss.name} reads its layers" for t in words.losses if _reads_teacher(t)]
-    why += [f"the scheme {each.why}" for each in taken if each.of_teachers == "models"]
+    why = [f"the scheme {each.why}" for each in taken if each.of_teachers == "models"]
     why += ["`only` numbers the samples anew"] if words.only and hears else []
+    inside = [term.loss.name for term in words.losses if term_reads_layers(term, "teacher")]
+    reused = find_reuse_term(words.losses)
+    why += [f"loss {reused.loss.name} takes its classifier"] if reused is not None else []
+    may_store = bool(inside and hears and not why)
+    if inside and not (may_store and words.knowledge == "stored"):
+        why.append(f"loss {inside[0]} reads its layers")
     answers: Literal["stored", "online", "none"] = "none"
     if why or hears:
         answers = "online" if why or words.knowledge == "online" else "stored"
@@ -170,13 +179,11 @@ def _distillation(
         train=words.train or student.train,
         asks=asks,
         why_online=next(iter(why), ""),
+        reads_stored_layers=may_store and answers == "stored",
+        may_store_layers=may_store,
         starts_fresh=first or words.start == "fresh" or own,
         is_recovery=is_recovery,
     )
-
-
-def _reads_teacher(term: Term) -> bool:
-    return term_reads_layers(term, "teacher")
 
 
 def _quantization(

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 from typing import Annotated
-from typing import Literal
 
 from pydantic import Field
 
@@ -17,12 +16,14 @@ from edgekd.bench import sized_calls
 from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.errors import InputError
+from edgekd.learn.knowledge_settings import DISK_LIMIT_GB
+from edgekd.learn.knowledge_settings import EXACT
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.model_settings import Input
-from edgekd.learn.model_settings import ModelName
+from edgekd.learn.model_settings import Network
 from edgekd.learn.schemes import SchemeName
+from edgekd.learn.settings import ByDepth
 from edgekd.learn.settings import CombineSettings
-from edgekd.learn.settings import Freeze
 from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import NumericsSettings
@@ -44,23 +45,9 @@ from edgekd.tasks import load_task
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgekd.learn.assembly.compared_layers import ComparedLayers
     from edgekd.learn.blueprint import Blueprint
-
-
-class Network(Settings):
-    """A model as a recipe says it."""
-
-    model: ModelName
-    input: Input | None
-    norm: Literal["batch", "group"] = "batch"
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-
-class ByDepth(Settings):
-    """What a training says of the model's stages and modules."""
-
-    layer_decay: float = 1.0
-    freeze: Freeze = 0
+    from edgekd.learn.training.storing import Storing
 
 
 class PlainTraining(Settings):
@@ -96,6 +83,8 @@ class TeachingCase(Settings):
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
     inherit: InheritSettings | None = None
     private: PrivacySettings | None = None
+    may_store_layers: bool = omit_default(False)
+    """Whether the layers that it reads of its first teacher may be stored."""
 
 
 class DeployedNetwork(Settings):
@@ -117,10 +106,15 @@ class CheckConfig(Settings):
     deployed: Annotated[tuple[DeployedNetwork, ...], Field(strict=False)] = ()
     sizes: dict[str, Annotated[tuple[Count, ...], Field(strict=False)]] = omit_default({})
     """Of free axes, that are to be timed."""
+    storage: KnowledgeSettings = omit_default(EXACT)
+    """How layers would be stored."""
+    disk_limit_gb: float = omit_default(DISK_LIMIT_GB)
+    """What they may take."""
 
 
 def run(config: CheckConfig, given: Given, context: Context) -> Made:
-    """Give plan.json: by step, the layers that its losses will read.
+    """Give plan.json: by step, the layers that its losses will read. Where they may be stored, layers-STEP.json, those of
+    the teacher, and storing.json: by step, whether that saves time.
 
     Raises:
         InputError: names the step, what it cannot do, and what it wants.
@@ -140,14 +134,29 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
         with _named(one.label), arithmetic.deterministic_torch(context.seed, 1):
             plan, model = _built(one.network, given, context)
             deployment.require_deployable(model, plan, opset=one.opset, numbers=one.numbers)
-    found = {}
+    found, storing, made = {}, {}, {}
     for each in config.cases:
         context.progress.update(next(done), total, f"{each.label}: one step")
         with _named(each.label):
-            found[each.label] = _tried(config, each, given, context)
-    out = context.folder / "plan.json"
-    out.write_bytes(files.pretty_json(found))
-    return {"plan.json": out}
+            rows, stored = _tried(config, each, given, context)
+        found[each.label] = [row._asdict() for row in rows]
+        if stored is not None:
+            made[layers_file(each.label)] = files.canonical_json(stored.layers.describe())
+            storing[each.label] = stored.choice.describe()
+    made |= {STORING: files.pretty_json(storing)} if storing else {}
+    made["plan.json"] = files.pretty_json(found)
+    for name, data in made.items():
+        (context.folder / name).write_bytes(data)
+    return {name: context.folder / name for name in made}
+
+
+STORING = "storing.json"
+"""By step, what storing its teacher's layers costs, what computing them anew does, and which is chosen."""
+
+
+def layers_file(label: str) -> str:
+    """The file that lists the layers which a step of that label reads of its first teacher."""
+    return f"layers-{label}.json"
 
 
 def _require_sizes(config: CheckConfig, given: Given, context: Context) -> None:
@@ -217,7 +226,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
 
 def _tried(
     config: CheckConfig, case: TeachingCase, given: Given, context: Context
-) -> list[dict[str, object]]:
+) -> tuple[tuple[ComparedLayers, ...], Storing | None]:
     import torch
 
     from edgekd.learn import arithmetic
@@ -231,6 +240,7 @@ def _tried(
     from edgekd.learn.training.batches import fit_batch
     from edgekd.learn.training.batches import require_full_batch
     from edgekd.learn.training.depth import plan_rates
+    from edgekd.learn.training.storing import plan_storing
 
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
     case = case.model_copy(update={"train": fit_batch(case.train, len(samples))})
@@ -255,7 +265,18 @@ def _tried(
                 case.private, case.train, samples, whole, case.train.precision
             )
         rehearsal.rehearse_step(whole, samples, case.train, resolved)
-    return [row._asdict() for row in whole.connection.rows]
+        stored = None
+        if case.may_store_layers:
+            stored = plan_storing(
+                whole,
+                participants.teacher(),
+                samples,
+                case.train,
+                config.storage,
+                config.disk_limit_gb,
+                context.folder,
+            )
+    return whole.connection.rows, stored
 
 
 def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.Module]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd import files
+from edgekd.learn.knowledge_settings import EXACT
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.view_settings import Views
@@ -18,6 +19,8 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgekd.learn.data.loader import Samples
 
 ARRAY = "knowledge.npy"
@@ -34,25 +37,32 @@ class KnowledgeConfig(Settings):
 
 
 def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
-    """Give knowledge.npy, float32 logits [views, samples, classes]; or knowledge.json and shards of the same."""
+    """Give knowledge.npy, float32 logits [views, samples, classes]; or knowledge.json and shards of the same.
+
+    With inputs `layers_1`, `layers_2` those layers of the teacher lie beside the answers, in shards.
+    """
     from edgekd.learn import answers
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
+    from edgekd.learn.knowledge.layers import merge_layers
+    from edgekd.learn.knowledge.layers import read_layers
 
     teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed)
     teacher.to(arithmetic.choose_device())
-    if config.storage is not None:
+    layers = merge_layers(map(read_layers, _list_layers(given)))
+    if config.storage is not None or layers is not None:
         return answers.fill_knowledge(
             teacher,
             samples,
-            config.storage,
+            config.storage or EXACT,
             describe_origin(config, given, samples),
             context.checkpoints,
             resolved,
             context.progress,
+            layers,
         )
     out = context.folder / ARRAY
     answers.write_knowledge(teacher, samples, out, resolved, context.progress)
@@ -68,13 +78,19 @@ def describe_origin(config: KnowledgeConfig, given: Given, samples: Samples) -> 
     except ValueError:  # a task without one class a sample
         classes = []
     digests = {name: files.digest_file(path) for name, path in given.items()}
+    beside = {"layers": [files.digest_file(path) for path in _list_layers(given)]}
     return {
+        **(beside if beside["layers"] else {}),
         "classes": classes,
         "views": {**config.views.model_dump(mode="json"), "seed": config.views_seed},
         "teacher": files.digest_bytes(f"{digests['blueprint']} {digests['weights']}".encode()),
         "arithmetic": digests["resolved"],
         "data": files.digest_bytes(f"{digests['data']} {digests['train']}".encode()),
     }
+
+
+def _list_layers(given: Given) -> list[Path]:
+    return [path for name, path in given.items() if name.startswith("layers_")]
 
 
 STAGE = Stage("knowledge", KnowledgeConfig, run, packages=("torch", "numpy", "scipy"))

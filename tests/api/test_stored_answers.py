@@ -11,6 +11,8 @@ import pytest
 from edgekd import recipe as recipes
 from edgekd.api import stored_answers
 from edgekd.errors import InputError
+from edgekd.learn.knowledge.choosing import LayerChoice
+from edgekd.plan import settling
 from edgekd.progress import Silent
 from edgekd.run import Options
 from edgekd.stage import Step
@@ -22,7 +24,8 @@ from tests.knowledge_example import fill
 class Walker:
     """Notes what it is to make."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, store: Any, options: Any, progress: Any, bindings: Any) -> None:
+        self.store, self.progress = store, progress
         self.entries: dict[str, Any] = {}
 
     def walk(self, steps: list[Step]) -> None:
@@ -71,5 +74,18 @@ def test_what_cannot_be_taken_is_refused_before_anything_is_made(
 
 
 def test_where_nothing_is_stored_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no step of learning that reads stored answers"):
+        build(tmp_path, {"losses": ["kd", "fitnet"], "knowledge": "online"})
+
+
+def test_layers_are_stored_only_once_the_rehearsal_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices = {"distil": LayerChoice(True, "storing is faster", 1, 1.0, 2.0)}
+    monkeypatch.setattr(stored_answers, "Walker", Walker)
+    monkeypatch.setattr(settling, "read_choices", lambda *_: choices)
+    made = build(tmp_path, {"losses": ["kd", "fitnet"]})
+    assert {"data", "check", "teacher"} < set(made["knowledge"].made)
+    choices.clear()
     with pytest.raises(InputError, match="no step of learning that reads stored answers"):
         build(tmp_path, {"losses": ["kd", "fitnet"]})

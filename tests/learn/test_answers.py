@@ -115,7 +115,7 @@ def test_shards_hold_the_same_bits_as_the_array(
     settings = KnowledgeSettings(encoding="fp32")
     (tmp_path / "work").mkdir()
     made = answers.fill_knowledge(model, samples, settings, {}, tmp_path / "work", PLAIN, Silent())
-    reader = open_shards({f"k/{name}": path for name, path in made.items()}, "k")
+    _, reader = open_shards({f"k/{name}": path for name, path in made.items()}, "k")
     assert reader.layout.shards == 4 and not model.training
     for view, want in enumerate(np.load(tmp_path / "k.npy")):
         assert reader.read(view, np.arange(9))[0].tobytes() == want.tobytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,19 @@ def test_nothing_is_made_up_where_nothing_was_measured(tmp_path: Path, store: St
 
 def test_what_is_asked_live_says_why(store: Store) -> None:
     inside = estimate(load({"losses": ["kd", "fitnet"]}), {}, store)
-    assert not inside.is_stored and inside.why_live == "loss fitnet reads its layers"
+    assert not inside.is_stored and inside.why_live == (
+        "loss fitnet reads its layers, until the rehearsal says that storing them is faster"
+    )
     asked = estimate(load({"knowledge": "online"}), {}, store)
     assert not asked.is_stored and asked.why_live == ""
     assert not list(estimate_knowledge(load({"scheme": "dml"}), {}, store))
+
+
+def test_layers_that_are_stored_count_with_the_answers(tmp_path: Path, store: Store) -> None:
+    found, checked = results(store, tmp_path), tmp_path / "checked"
+    checked.mkdir()
+    row = {"is_stored": True, "why": "", "stored_bytes": 4 * SAMPLES * 500, "stored_s": 1.0}
+    (checked / "storing.json").write_text(json.dumps({"distil": {**row, "live_s": 2.0}}))
+    found["check"] = commit(store, checked, "check", 1.0)
+    cost = estimate(load({"losses": ["kd", "fitnet"], "knowledge": "stored"}), found, store)
+    assert cost.is_stored and cost.answer_bytes == 500

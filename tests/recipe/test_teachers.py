@@ -57,7 +57,7 @@ def test_further_teachers_by_name(tmp_path: Path) -> None:
         ),
         ("[{step: distil, model: resnet14, losses: [kd]}]", "want the student's"),
         (
-            "[{step: distil, knowledge: stored, losses: [fitnet]}]",
+            "[{step: distil, knowledge: stored, losses: [simkd]}]",
             "knowledge: got 'stored', want 'online'",
         ),
         (
@@ -106,7 +106,7 @@ PRUNED = "[{step: distil, losses: [kd]}, {step: prune, macs: 0.5, recover: {%s}}
         ),
         (PRUNED % "losses: [sp]", r"learn\.1\.recover\.losses: got \[sp\], which leaves"),
         (
-            PRUNED % "losses: [kd, fitnet], knowledge: stored",
+            PRUNED % "losses: [kd, simkd], knowledge: stored",
             r"learn\.1\.recover\.knowledge: got 'stored', want 'online'",
         ),
         (

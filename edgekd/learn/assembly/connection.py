@@ -18,6 +18,8 @@ from edgekd.learn.assembly.binding import LayerSignal
 from edgekd.learn.assembly.binding import bind_parts
 from edgekd.learn.assembly.compared_layers import ComparedLayers
 from edgekd.learn.assembly.compared_layers import list_layers
+from edgekd.learn.assembly.tapped_layers import find_tapped_layers
+from edgekd.learn.knowledge.layers import StoredLayers
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import pairing
 from edgekd.learn.method import taps
@@ -28,11 +30,14 @@ from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.stored_layers import StoredTaps
 from edgekd.learn.method.taps import Taps
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import Side
 from edgekd.learn.signals import find_answer
+from edgekd.learn.signals import find_signal
+from edgekd.learn.signals import needs
 from edgekd.learn.signals import pairs_layers
 from edgekd.learn.signals import reads_layers
 
@@ -42,10 +47,12 @@ class Connection(NamedTuple):
 
     terms: tuple[BoundTerm, ...]
     companions: nn.ModuleDict
-    taps: Mapping[Side, Taps]
+    taps: Mapping[Side, Taps | StoredTaps]
     """Empty where no loss looks inside."""
     rows: tuple[ComparedLayers, ...]
     interface: Interface
+    tapped: StoredLayers | None = None
+    """The layers of the teacher that are read."""
 
     def add_to_scheme(self, scheme: Scheme) -> Scheme:
         """Name the outputs of every lesson, and add what the taps read inside the networks to the student's."""
@@ -75,7 +82,7 @@ def reads_inside(terms: Sequence[Term], side: Side | None = None) -> bool:
 def connect(
     terms: Sequence[Term],
     student: nn.Module,
-    teacher: nn.Module | None,
+    teacher: nn.Module | StoredTaps | None,
     *inputs: Tensor,
     samples: int,
     interface: Interface | None = None,
@@ -88,7 +95,7 @@ def connect(
     Args:
         terms: of the recipe.
         student: its modules are read, nothing in it changes.
-        teacher: the same; None where only its answers are at hand.
+        teacher: the same, or its stored layers; None where only its answers are at hand.
         inputs: each [B, ...], a batch of the size that is trained on.
         samples: how many there are to learn from.
         interface: what the networks take and give; None for one of `classes` a sample.
@@ -148,7 +155,7 @@ def _connected(
     terms: Sequence[Term],
     bound: Sequence[BoundTerm],
     student: nn.Module,
-    teacher: nn.Module | None,
+    teacher: nn.Module | StoredTaps | None,
     inputs: tuple[Tensor, ...],
     samples: int,
     interface: Interface,
@@ -156,18 +163,21 @@ def _connected(
     few = [each[:2] for each in inputs]
     at = find_answer(interface.outputs)
     one = pairing.find_stages(student, *few, output=at)
-    other = one if teacher is None else pairing.find_stages(teacher, *few, output=at)
+    other = one
+    if isinstance(teacher, StoredTaps):
+        other = teacher.network
+    elif teacher is not None:
+        other = pairing.find_stages(teacher, *few, output=at)
     pairs = [_pairs(words, one, other) for words in terms]
     mine = [one.classifier, *(pair.student for found in pairs for pair in found)]
-    theirs = [other.classifier, *(pair.teacher for found in pairs for pair in found)]
-    read: dict[Side, Taps] = {"student": Taps(student, mine)}
-    shapes: dict[Side, dict[str, tuple[int, ...]]] = {
-        "student": taps.record_shapes(student, mine, *inputs),
-        "teacher": {},
-    }
+    theirs = [pair.teacher for found in pairs for pair in found]
+    if any(_reads_embedding(words) for words in terms):
+        theirs.insert(0, other.classifier)
+    read: dict[Side, Taps | StoredTaps] = {"student": Taps(student, mine)}
+    shapes: dict[Side, dict[str, tuple[int, ...]]] = {"teacher": {}}
+    shapes["student"] = taps.record_shapes(student, mine, *inputs)
     if teacher is not None:
-        read["teacher"] = Taps(teacher, theirs)
-        shapes["teacher"] = taps.record_shapes(teacher, theirs, *inputs)
+        read["teacher"], shapes["teacher"] = _tap_teacher(teacher, theirs, inputs)
     context = BindingContext(
         {"student": one, "teacher": other},
         shapes,
@@ -185,7 +195,22 @@ def _connected(
         for term, words, found in zip(finished, terms, pairs, strict=True)
         for row in list_layers(term, words, found, context)
     )
-    return Connection(finished, _companions(finished), read, tuple(rows), interface)
+    tapped = find_tapped_layers(finished, context)
+    return Connection(finished, _companions(finished), read, tuple(rows), interface, tapped)
+
+
+def _tap_teacher(
+    teacher: nn.Module | StoredTaps, places: Sequence[str], inputs: tuple[Tensor, ...]
+) -> tuple[Taps | StoredTaps, dict[str, tuple[int, ...]]]:
+    """What gives a teacher's layers in every step, and their shapes."""
+    if isinstance(teacher, StoredTaps):
+        return teacher, teacher.record_shapes(places, len(inputs[0]))
+    return Taps(teacher, places), taps.record_shapes(teacher, places, *inputs)
+
+
+def _reads_embedding(words: Term) -> bool:
+    found = map(find_signal, needs(LOSSES[words.loss.name]))
+    return any(each.kind == "embedding" and each.side == "teacher" for each in found)
 
 
 def _pairs(words: Term, student: NetworkStages, teacher: NetworkStages) -> tuple[LayerPair, ...]:

@@ -21,6 +21,7 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.stored_layers import StoredTaps
 from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SCHEMES
@@ -66,6 +67,7 @@ class Participants:
         self.resolved, self.given, self.allow_code = resolved, given, allow_code
         self.combine = combine
         self._networks = {mark: _still(model) for mark, model in built.items()}
+        self._stores: dict[str, TeacherFunction] = {}
 
     def build_scheme(self, words: NamedMember) -> Scheme:
         """Build a recipe's scheme for these participants; where no teacher is there to be heard labels alone teach.
@@ -125,6 +127,19 @@ class Participants:
             )
         return self._networks[mark]
 
+    def layer_source(self) -> nn.Module | StoredTaps:
+        """The first teacher's layers, stored where its answers are; else the live teacher.
+
+        Raises:
+            InputError: if its answers are stored without layers.
+        """
+        if "" in self._networks or not finished.has_knowledge(self.given, "knowledge"):
+            return self.teacher()
+        stored = self._stored("")
+        if not isinstance(stored, finished.StoredTeacher) or stored.taps is None:
+            raise InputError("knowledge: got answers without layers, want those that losses read")
+        return stored.taps
+
     def parent(self) -> nn.Module:
         """Return whose parameters the student begins with, on the CPU as the student is."""
         found = self._networks.get(PARENT)
@@ -172,8 +187,13 @@ class Participants:
 
     def _tell(self, mark: str) -> TeacherFunction:
         if finished.has_knowledge(self.given, f"knowledge{mark}"):
-            return finished.open_knowledge(self.given, f"knowledge{mark}")
+            return self._stored(mark)
         return self._live(self.teacher(mark))
+
+    def _stored(self, mark: str) -> TeacherFunction:
+        if mark not in self._stores:  # one for all: its layers come with its answers
+            self._stores[mark] = finished.open_knowledge(self.given, f"knowledge{mark}")
+        return self._stores[mark]
 
     def _live(self, model: nn.Module) -> TeacherFunction:
         precision: torch.dtype | None = arithmetic.AUTOCAST[self.resolved.precision]

@@ -74,7 +74,7 @@ def assemble_step(
     connected = connect(
         losses,
         participants.student,
-        participants.teacher() if reads_inside(losses, "teacher") else None,
+        participants.layer_source() if reads_inside(losses, "teacher") else None,
         *participants.plan.blank(batch_size),
         samples=len(participants.samples),
         interface=participants.plan.interface,

@@ -19,21 +19,28 @@ class AnswerErrors(NamedTuple):
     """The largest absolute difference of a value."""
     divergence: NDArray[np.float64]
     """KL(given || read back) of the softmax, nats; 0 where an answer is not the logits of one class."""
+    layer_difference: NDArray[np.float64]
+    """The largest absolute difference in a layer, as a part of the distance between that layer's least and largest
+    value in the batch; 0 without layers."""
 
 
 def find_errors(
-    outputs: Sequence[NDArray[np.float32]], stored: Sequence[NDArray[np.float32]]
+    outputs: Sequence[NDArray[np.float32]], stored: Sequence[NDArray[np.float32]], layers: int = 0
 ) -> AnswerErrors:
-    """Compare outputs [B, ...] of a teacher with those that are read back."""
+    """Compare outputs [B, ...] of a teacher with those that are read back; the last `layers` are not answers."""
+    answers = len(outputs) - layers
     pairs = [
         (a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in zip(outputs, stored, strict=True)
     ]
     with np.errstate(invalid="ignore"):  # infinities that agree
         apart = [np.abs(np.where(a == b, 0, a.astype(np.float64) - b)).max(1) for a, b in pairs]
-    divergence = np.zeros(len(outputs[0]))
-    if len(outputs) == 1 and outputs[0].ndim == 2:
+    divergence = within = np.zeros(len(outputs[0]))
+    if answers == 1 and outputs[0].ndim == 2:
         divergence = compute_divergence(outputs[0], stored[0])
-    return AnswerErrors(np.max(apart, axis=0), divergence)
+    if layers:
+        spreads = [max(float(a.max() - a.min()), 1e-30) for a, _ in pairs[answers:]]
+        within = np.max([d / s for d, s in zip(apart[answers:], spreads, strict=True)], axis=0)
+    return AnswerErrors(np.max(apart[:answers], axis=0), divergence, within)
 
 
 def compute_divergence(
@@ -46,14 +53,16 @@ def compute_divergence(
 
 
 def join_errors(errors: Sequence[AnswerErrors]) -> dict[str, float]:
-    """Their largest difference and the mean and largest divergence, to six digits."""
-    difference, divergence = (np.concatenate(each) for each in zip(*errors, strict=True))
+    """Their largest differences and the mean and largest divergence, to six digits."""
+    difference, divergence, within = (np.concatenate(each) for each in zip(*errors, strict=True))
     found = {
         "rows": float(len(difference)),
         "largest_difference": float(difference.max()),
         "mean_divergence_nats": float(divergence.mean()),
         "largest_divergence_nats": float(divergence.max()),
     }
+    if within.any():
+        found["largest_layer_difference"] = float(within.max())
     return {name: float(f"{value:.6g}") for name, value in found.items()}
 
 

@@ -24,6 +24,7 @@ from edgekd.learn.knowledge.fidelity import AnswerErrors
 from edgekd.learn.knowledge.fidelity import find_errors
 from edgekd.learn.knowledge.fidelity import join_errors
 from edgekd.learn.knowledge.importing import read_imported_manifest
+from edgekd.learn.knowledge.layers import StoredLayers
 from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.layout import StoreLayout
 from edgekd.learn.knowledge.layout import plan_layout
@@ -55,6 +56,8 @@ class Questions(NamedTuple):
     samples: int
     batch: int
     """Samples that are asked about at once; a batch is of one view."""
+    layers: StoredLayers | None = None
+    """What is given after the outputs, each in the order in which it is stored; None is nothing."""
 
 
 class Partners(NamedTuple):
@@ -118,7 +121,7 @@ def fill_store(
     digests = tuple(_digest_of(path) for path in shards)
     made = {layout.shard_name(number): path for number, path in enumerate(shards)}
     made[MANIFEST] = folder / MANIFEST
-    manifest = KnowledgeManifest(place, origin, error, digests)
+    manifest = KnowledgeManifest(place, origin, error, digests, questions.layers)
     files.write_bytes(made[MANIFEST], files.canonical_json(manifest.describe()))
     return made
 
@@ -127,13 +130,15 @@ def _plan(questions: Questions, settings: KnowledgeSettings) -> StoreLayout:
     """The layout of what the teacher gives, by its first answers."""
     (outputs,) = questions.ask(0, [np.arange(min(questions.batch, questions.samples))])
     shapes = tuple(tuple(each.shape[1:]) for each in outputs)
-    if settings.top_k is not None and (len(shapes) != 1 or len(shapes[0]) != 1):
-        forms = ", ".join(str(list(shape)) for shape in shapes)
+    beside = 0 if questions.layers is None else len(questions.layers.tapped)
+    answers = shapes[: len(shapes) - beside]
+    if settings.top_k is not None and not layout.is_one_class(answers):
+        forms = ", ".join(str(list(shape)) for shape in answers)
         raise InputError(
             f"knowledge.top_k: got a teacher that gives {forms} a sample, want logits of classes",
             hint="leave top_k out",
         )
-    code = RowCode(settings, shapes)
+    code = RowCode(settings, shapes, beside)
     return plan_layout(code, questions.views, questions.samples, questions.batch)
 
 
@@ -225,15 +230,15 @@ def _verify(
     chosen = np.random.Generator(np.random.PCG64(total)).choice(
         total, max(1, min(VERIFIED_BATCHES, total // 16)), replace=False
     )
-    errors = []
+    errors, layers = [], reader.layout.code.layers
     for view, piece in (divmod(int(each), len(starts)) for each in np.sort(chosen)):
         indices = np.arange(starts[piece], min(starts[piece] + questions.batch, questions.samples))
         (outputs,) = questions.ask(view, [indices])
         stored = reader.read_rows(view, indices)
-        found = find_errors(outputs, reader.layout.code.decode(stored))
+        found = find_errors(outputs, reader.layout.code.decode(stored), layers)
         ours = reader.layout.code.encode(outputs)
         same = np.array_equal(stored, ours)
-        usual = find_errors(outputs, reader.layout.code.decode(ours))
+        usual = find_errors(outputs, reader.layout.code.decode(ours), layers)
         if not same and (are_ours or not _are_near(found, usual, outputs)):
             for path in (folder / MANIFEST, *folder.glob("*.rows")):
                 files.remove(path)
@@ -249,4 +254,6 @@ def _are_near(
     found: AnswerErrors, usual: AnswerErrors, outputs: Sequence[NDArray[np.float32]]
 ) -> bool:
     spread = max(float(each.max() - each.min()) for each in outputs)
-    return bool(found.difference.max() <= 2 * usual.difference.max() + spread / 100)
+    near = found.difference.max() <= 2 * usual.difference.max() + spread / 100
+    within = found.layer_difference.max() <= 2 * usual.layer_difference.max() + 1 / 100
+    return bool(near and within)

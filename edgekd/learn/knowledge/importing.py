@@ -78,4 +78,5 @@ def _describe_layout(place: StoreLayout) -> dict[str, Any]:
         "encoding": place.code.settings.model_dump(mode="json"),
         "number of views and samples": [place.views, place.samples],
         "shape": [list(shape) for shape in place.code.shapes],
+        "number of layers": place.code.layers,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.learn.knowledge.layers import StoredLayers
+from edgekd.learn.knowledge.layers import parse_layers
 from edgekd.learn.knowledge.rows import RowCode
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 
@@ -71,11 +74,15 @@ class KnowledgeManifest(NamedTuple):
     """How far the answers are off what the teacher gives, on the rows that were asked twice."""
     digests: tuple[str, ...]
     """SHA-256 of each shard."""
+    layers: StoredLayers | None = None
+    """What lies beside the answers; None is nothing."""
 
     def describe(self) -> dict[str, Any]:
         """The manifest as it is written."""
         layout = self.layout
+        beside = {} if self.layers is None else {"layers": self.layers.describe()}
         return {
+            **beside,
             "format": FORMAT,
             "origin": dict(self.origin),
             "error": dict(self.error),
@@ -84,6 +91,11 @@ class KnowledgeManifest(NamedTuple):
             **{name: getattr(layout, name) for name in _WHOLE},
             "shards": list(self.digests),
         }
+
+
+def is_one_class(shapes: Sequence[Sequence[int]]) -> bool:
+    """Return whether outputs of those shapes a sample may be the logits of one class."""
+    return len(shapes) == 1 and len(shapes[0]) == 1
 
 
 def plan_layout(code: RowCode, views: int, samples: int, batch: int) -> StoreLayout:
@@ -115,9 +127,14 @@ def read_manifest(path: Path) -> KnowledgeManifest:
             raise ValueError("sizes that are none")
         if not shapes or max(math.prod(shape) for shape in shapes) >= 2**31:
             raise ValueError("no outputs, or too large ones")
-        if settings.top_k is not None and (len(shapes) != 1 or len(shapes[0]) != 1):
+        layers = parse_layers(value["layers"]) if "layers" in value else None
+        beside = () if layers is None else tuple(each.stored_shape for each in layers.tapped)
+        outputs = shapes[: len(shapes) - len(beside)]
+        if not outputs or shapes != outputs + beside:
+            raise ValueError("layers of other shapes")
+        if settings.top_k is not None and not is_one_class(outputs):
             raise ValueError("top_k of what are no classes")
-        layout = StoreLayout(RowCode(settings, shapes), *counts)
+        layout = StoreLayout(RowCode(settings, shapes, len(beside)), *counts)
         digests = tuple(value["shards"])
         if len(digests) != layout.shards or not all(map(_DIGEST.fullmatch, digests)):
             raise ValueError(f"{len(digests)} shards, want {layout.shards}")
@@ -126,7 +143,7 @@ def read_manifest(path: Path) -> KnowledgeManifest:
     except _BROKEN as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: got {reason}, want a store of a teacher's answers") from error
-    return KnowledgeManifest(layout, origin, errors, digests)
+    return KnowledgeManifest(layout, origin, errors, digests, layers)
 
 
 def require_same_origin(where: str, origin: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -39,8 +39,11 @@ class KnowledgeReader:
             _, start, stop = place.locate_shard(number)
             require_size(path, (stop - start) * place.row_bytes)
 
-    def read(self, view: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-        """The teacher's outputs [B, ...] to samples `indices` [B] through view number `view`.
+    def read(
+        self, view: int, indices: NDArray[np.int64], *, layers: bool = False
+    ) -> tuple[NDArray[np.float32], ...]:
+        """The teacher's outputs [B, ...] to samples `indices` [B] through view number `view`; its layers after them
+        where they are wanted.
 
         Raises:
             IndexError: if there is no such view or sample.
@@ -48,7 +51,7 @@ class KnowledgeReader:
         """
         rows = self.read_rows(view, indices)
         try:
-            return self.layout.code.decode(rows)
+            return self.layout.code.decode(rows, layers=layers)
         except ValueError as error:
             raise InputError(f"stored answers to view {view}: {error}") from error
 
@@ -84,7 +87,7 @@ def require_size(path: Path, size_bytes: int) -> None:
         raise InputError(f"{path}: got {found} bytes, want {size_bytes} of a shard of answers")
 
 
-def open_shards(given: Mapping[str, Path], name: str) -> KnowledgeReader:
+def open_shards(given: Mapping[str, Path], name: str) -> tuple[KnowledgeManifest, KnowledgeReader]:
     """Open the store whose files are ``NAME/knowledge.json`` and its shards among a stage's inputs.
 
     Raises:
@@ -95,7 +98,7 @@ def open_shards(given: Mapping[str, Path], name: str) -> KnowledgeReader:
     missing = next((shard for shard in shards if shard not in given), None)
     if missing is not None:
         raise InputError(f"{missing}: is missing, want every shard that {MANIFEST} names")
-    return KnowledgeReader(manifest.layout, [given[shard] for shard in shards])
+    return manifest, KnowledgeReader(manifest.layout, [given[shard] for shard in shards])
 
 
 def open_folder(folder: Path) -> tuple[KnowledgeManifest, KnowledgeReader]:

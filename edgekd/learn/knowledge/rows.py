@@ -28,7 +28,9 @@ class RowCode(NamedTuple):
 
     settings: KnowledgeSettings
     shapes: tuple[tuple[int, ...], ...]
-    """Of each output, without the batch."""
+    """Of each output, without the batch; those of layers come last."""
+    layers: int = 0
+    """How many of them are layers."""
 
     @property
     def classes(self) -> int:
@@ -44,7 +46,8 @@ class RowCode(NamedTuple):
         kind = _TYPES[self.settings.encoding]
         fields: list[tuple[Any, ...]] = []
         for number, shape in enumerate(self.shapes):
-            count = self.settings.top_k if self.classes else math.prod(shape)
+            is_cut = self.classes and not number
+            count = self.settings.top_k if is_cut else math.prod(shape)
             fields.append((f"values{number}", kind, (count,)))
             if self.settings.encoding == "int8":
                 fields += [(f"low{number}", "<f2"), (f"step{number}", "<f2")]
@@ -66,22 +69,29 @@ class RowCode(NamedTuple):
         for number, output in enumerate(outputs):
             values = output.reshape(len(output), -1)
             self._require_storable(values)
-            if self.classes:
+            if self.classes and not number:
                 values = self._cut(values, rows)
             self._encode_values(values, rows, number)
         return rows.view(np.uint8).reshape(len(rows), -1)
 
-    def decode(self, rows: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def decode(
+        self, rows: NDArray[np.uint8], *, layers: bool = True
+    ) -> tuple[NDArray[np.float32], ...]:
         """Outputs [B, ...] of rows [B, bytes]; where classes were cut off, logits that have their weight.
+
+        Args:
+            rows: as `encode` gives them.
+            layers: whether those of layers are wanted, too.
 
         Raises:
             ValueError: if a row names a class that is none.
         """
         fields = np.ascontiguousarray(rows).view(self.dtype)[:, 0]
         outputs = []
-        for number, shape in enumerate(self.shapes):
+        wanted = len(self.shapes) - (0 if layers else self.layers)
+        for number, shape in enumerate(self.shapes[:wanted]):
             values = self._decode_values(fields, number)
-            if self.classes:
+            if self.classes and not number:
                 values = self._spread(fields, values)
             outputs.append(values.reshape(len(rows), *shape))
         return tuple(outputs)

@@ -16,6 +16,13 @@ def widen(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
+def pool_places(features: Tensor) -> Tensor:
+    """Return an embedding [B, D]: the mean over the places of maps [B, D, H, W] or tokens [B, N, D]; vectors as they are."""
+    if features.ndim <= 2:
+        return features
+    return features.flatten(2).mean(2) if features.ndim == 4 else features.mean(1)
+
+
 def require_same_logits(student: Tensor, teacher: Tensor) -> None:
     """Refuse what is not two [B, C] of one shape.
 

@@ -22,6 +22,7 @@ from edgekd import code
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.mathematics.shapes import pool_places
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.default_weight import find_ramp
 from edgekd.learn.method.default_weight import find_weight
@@ -117,8 +118,8 @@ class BoundTerm:
         if value is None:
             return None
         kind = find_signal(name).kind
-        if kind == "embedding" and value.ndim > 2:
-            value = value.flatten(2).mean(2) if value.ndim == 4 else value.mean(1)
+        if kind == "embedding":
+            value = pool_places(value)
         if self.standardize and kind == "logits":
             value = standardize(value)
         return value

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.reading import KnowledgeReader
 from edgekd.learn.knowledge.reading import find_broken_shards
 from edgekd.learn.knowledge.reading import open_folder
@@ -23,6 +24,7 @@ from edgekd.learn.knowledge.reading import open_shards
 from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.stored_layers import StoredTaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,15 +45,23 @@ def read_teacher(answers: NDArray[Any]) -> TeacherFunction:
     return teacher_logits
 
 
-def read_store(reader: KnowledgeReader) -> TeacherFunction:
-    """Return a teacher function that reads a store of answers in shards."""
+class StoredTeacher:
+    """A teacher function that reads a store of answers in shards, and the layers beside them while `taps` are open."""
 
-    def teacher_logits(batch: TensorBatch) -> Tensor:
-        outputs = reader.read(batch.view, batch.indices)
-        each = tuple(torch.from_numpy(one).to(batch.device) for one in outputs)
+    def __init__(self, manifest: KnowledgeManifest, reader: KnowledgeReader) -> None:
+        self._reader, self._layers = reader, manifest.layout.code.layers
+        self.taps = None if manifest.layers is None else StoredTaps(manifest.layers)
+
+    def __call__(self, batch: TensorBatch) -> Tensor:
+        """Read the outputs to a batch."""
+        taps = self.taps if self.taps is not None and self.taps.is_open else None
+        arrays = self._reader.read(batch.view, batch.indices, layers=taps is not None)
+        if taps is not None:
+            answers = len(arrays) - self._layers
+            taps.fill(arrays[answers:], batch.device)
+            arrays = arrays[:answers]
+        each = tuple(torch.from_numpy(one).to(batch.device) for one in arrays)
         return each[0] if len(each) == 1 else cast(Tensor, each)
-
-    return teacher_logits
 
 
 def read_folder(folder: Path) -> TeacherFunction:
@@ -63,7 +73,7 @@ def read_folder(folder: Path) -> TeacherFunction:
     manifest, reader = open_folder(folder)
     for name in find_broken_shards(folder, manifest):
         raise InputError(f"{folder / name}: got other bytes than its digest says")
-    return read_store(reader)
+    return StoredTeacher(manifest, reader)
 
 
 def has_knowledge(given: Mapping[str, Path], name: str) -> bool:
@@ -79,7 +89,7 @@ def open_knowledge(given: Mapping[str, Path], name: str) -> TeacherFunction:
     """
     if name in given:
         return read_teacher(np.load(given[name], mmap_mode="r", allow_pickle=False))
-    return read_store(open_shards(given, name))
+    return StoredTeacher(*open_shards(given, name))
 
 
 def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFunction:

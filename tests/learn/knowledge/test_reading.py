@@ -67,7 +67,7 @@ def test_one_shard_a_view_refuses_a_sample_from_behind_as_several_do(tmp_path: P
 
 def test_a_stage_s_inputs_are_opened_by_name(store: Path) -> None:
     given = {f"knowledge_2/{path.name}": path for path in store.iterdir()}
-    found = open_shards(given, "knowledge_2").read(1, np.array([6]))
+    found = open_shards(given, "knowledge_2")[1].read(1, np.array([6]))
     assert found[0][0].tobytes() == draw(1, 6, (5,)).tobytes()
     given.pop("knowledge_2/shard-00003.rows")
     with pytest.raises(InputError, match="shard-00003.rows: is missing"):
