@@ -188,8 +188,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(autouse=True)
 def _every_step_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "edgekd.learn.training.fit._Loop.show",
-        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+        "edgekd.learn.training.monitor.StepMonitor.show",
+        lambda self, state: self.run.progress.update(state.step, self.total_steps, ""),
     )
 
 

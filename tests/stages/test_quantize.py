@@ -102,8 +102,8 @@ def test_struck_in_the_middle_of_learning_it_ends_in_the_same_bytes(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "edgekd.learn.training.fit._Loop.show",
-        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+        "edgekd.learn.training.monitor.StepMonitor.show",
+        lambda self, state: self.run.progress.update(state.step, self.total_steps, ""),
     )
     words = {"train": {"epochs": 2, "batch_size": 60, "checkpoint_every_s": 0}}
     whole = run(given, tmp_path / "whole", **words)

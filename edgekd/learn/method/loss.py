@@ -26,6 +26,7 @@ from edgekd.learn.mathematics.shapes import pool_places
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.default_weight import find_ramp
 from edgekd.learn.method.default_weight import find_weight
+from edgekd.learn.method.loss_values import LossValues
 from edgekd.learn.method.schedule import ramp_factor
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
@@ -129,14 +130,6 @@ def _has_rows(value: Any) -> bool:
     return not isinstance(value, Tensor) or value.ndim == 0 or len(value) > 0
 
 
-class NotFiniteLoss(Exception):
-    """A term's value is NaN or infinite."""
-
-    def __init__(self, term: str, value: float) -> None:
-        super().__init__(f"{term} is {value}")
-        self.term = term
-
-
 def bind_terms(
     terms: Iterable[Term], *, classes: int = 0, epochs: float = 0.0, allow_code: bool = False
 ) -> tuple[BoundTerm, ...]:
@@ -205,18 +198,17 @@ def _require_number(name: str, function: Callable[..., Any]) -> Callable[..., Te
 
 def compute(
     terms: Iterable[BoundTerm], signals: Mapping[str, Tensor], epoch: float = 0.0
-) -> tuple[Tensor, dict[str, float]]:
-    """The weighted sum of all terms after `epoch` epochs, and each term's own value.
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum of all terms after `epoch` epochs, and each term's own value, without gradient.
 
     Raises:
         InputError: if a term's signal is not there: a configured loss is never left out.
-        NotFiniteLoss: if a term is NaN or infinite.
     """
     total: Tensor | None = None
-    parts: dict[str, float] = {}
+    parts: dict[str, Tensor] = {}
     for term in terms:
         value = term.value(signals)
-        parts[term.name] = require_finite(term.name, value)
+        parts[term.name] = value.detach()
         weighted = value * (term.weight * ramp_factor(term.ramp, epoch))
         total = weighted if total is None else total + weighted
     if total is None:
@@ -226,34 +218,25 @@ def compute(
 
 def compute_lessons(
     terms: Iterable[BoundTerm], lessons: Iterable[Lesson], epoch: float
-) -> tuple[Tensor, dict[str, float]]:
-    """Sum all lessons of a step; give the values of the student's terms and the scheme's own, too.
+) -> tuple[Tensor, LossValues]:
+    """Sum all lessons of a step; give the terms' values, too: the first lesson is the student's.
 
     Raises:
         InputError: as `compute`.
-        NotFiniteLoss: as `compute`.
     """
-    terms, sums, shown = tuple(terms), list[Tensor](), dict[str, float]()
+    terms, sums, shown = tuple(terms), list[Tensor](), dict[str, Tensor]()
+    others: list[tuple[str, Tensor]] = []
     for number, lesson in enumerate(lessons):
         if lesson.weight:
             total, parts = compute(terms, lesson.signals, epoch)
             sums.append(total * lesson.weight)
-            shown |= parts if not number else {}
-        shown |= {name: require_finite(name, value) for name, value in lesson.own.items()}
+            if number:
+                others.extend(parts.items())
+            else:
+                shown |= parts
+        shown |= {name: value.detach() for name, value in lesson.own.items()}
         sums.extend(lesson.own.values())
-    return functools.reduce(torch.add, sums), shown
-
-
-def require_finite(name: str, value: Tensor) -> float:
-    """Return the number of a term.
-
-    Raises:
-        NotFiniteLoss: if it is NaN or infinite.
-    """
-    number = float(value.detach())
-    if not -float("inf") < number < float("inf"):
-        raise NotFiniteLoss(name, number)
-    return number
+    return functools.reduce(torch.add, sums), LossValues(shown, tuple(others))
 
 
 def rehearse_term(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:

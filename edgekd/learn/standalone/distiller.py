@@ -18,6 +18,7 @@ from edgekd.learn.assembly.step import assemble_step
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import compute_lessons
+from edgekd.learn.method.loss_values import read_values
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import OFFLINE
@@ -150,9 +151,10 @@ class Distiller(nn.Module):
         own = on_device(batch, self._names, next(self.student.parameters()).device)
         known = own.number_samples(0)
         tensors = TensorBatch(known.indices, 0, own.inputs, own.targets, epoch, self.epochs)
-        total, self.values = compute_lessons(
+        total, values = compute_lessons(
             self.terms, self.scheme.lessons(self.student, tensors), epoch
         )
+        self.values = read_values([values])[0]
         return total
 
     forward = loss

@@ -17,8 +17,9 @@ from edgekd.errors import EdgekdError
 from edgekd.learn import arithmetic
 from edgekd.learn import compilation
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
+from edgekd.learn.method.loss_values import LossValues
+from edgekd.learn.method.loss_values import NotFiniteLoss
 from edgekd.learn.method.schedule import learning_rate
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
@@ -27,6 +28,7 @@ from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
+from edgekd.learn.training.monitor import StepMonitor
 from edgekd.learn.training.optimizer import RATE
 from edgekd.learn.training.optimizer import build_average
 from edgekd.learn.training.optimizer import build_optimizer
@@ -109,8 +111,8 @@ class _Loop:
         self.best: dict[str, Tensor] = {}
         self.steps_an_epoch = len(run.samples) // run.training.batch_size
         self.total_steps = self.steps_an_epoch * run.training.epochs
-        self.saved_at = self.shown_at = time.monotonic()
-        self.shown_step = 0
+        self.monitor = StepMonitor(run, self.total_steps)
+        self.saved_at = time.monotonic()
 
     def epoch(self) -> None:
         """The rest of the epoch the run is in."""
@@ -120,17 +122,19 @@ class _Loop:
         self.student.train()
         for module in self.still:
             module.training = False
-        for batch in batches:
-            parts = self.step(batch)
-            for name, value in parts.items():
-                state.sums[name] = state.sums.get(name, 0.0) + value
-            state.step += 1
-            self.show(parts)
-            if self.checkpoint_due():
-                self.save()
+        try:
+            for batch in batches:
+                self.monitor.add(self.step(batch))
+                state.step += 1
+                self.monitor.show(state)
+                if self.checkpoint_due():
+                    self.save()
+        except Exception:
+            self.monitor.read(state)  # what weights that are no numbers led to is not the cause
+            raise
         self.close_epoch()
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, batch: Batch) -> LossValues:
         """One update of the weights; the value of each loss term before it."""
         run = self.run
         now = (
@@ -147,7 +151,7 @@ class _Loop:
         )
         with share_networks(tensors.inputs), self.fabric.autocast():
             lessons = run.scheme.lessons(asked or self.student, tensors)
-        loss, parts = compute_lessons(run.terms, lessons, tensors.epoch)
+        loss, values = compute_lessons(run.terms, lessons, tensors.epoch)
         self.optimizer.zero_grad()
         (asked or self.fabric).backward(loss)
         ranks.average_gradients(self.trained)
@@ -162,7 +166,7 @@ class _Loop:
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(run.model)
-        return parts
+        return values
 
     def tensors(self, batch: Batch) -> TensorBatch:
         """The batch as tensors on the training device, in its memory order."""
@@ -172,6 +176,7 @@ class _Loop:
     def close_epoch(self) -> None:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
         state, model = self.state, self.answer()
+        self.monitor.read(state)
         model.eval()
         row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -244,7 +249,12 @@ class _Loop:
         return every_s > 0 and time.monotonic() - self.saved_at >= every_s
 
     def save(self) -> None:
-        """Keep everything the rest of the run depends on."""
+        """Keep everything the rest of the run depends on.
+
+        Raises:
+            NotFiniteLoss: if a loss was no number: such weights are not kept.
+        """
+        self.monitor.read(self.state)
         self.saved_at = time.monotonic()
         if ranks.rank():
             return
@@ -280,17 +290,5 @@ class _Loop:
         if self.forward is not None:
             self.forward.expected = compiled
         self.state = TrainingState(**values)
-        self.shown_step = self.state.step
+        self.monitor.start_from(self.state.step)
         return True
-
-    def show(self, parts: dict[str, float]) -> None:
-        """A few times a second: terms by name, throughput."""
-        now = time.monotonic()
-        if now - self.shown_at < 0.2 and self.state.step < self.total_steps:
-            return
-        samples = (self.state.step - self.shown_step) * self.run.training.batch_size
-        speed = samples / max(now - self.shown_at, 1e-9)
-        terms = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
-        text = f"epoch {self.state.epoch + 1}/{self.run.training.epochs}  {terms}  {speed:,.0f}/s"
-        self.run.progress.update(self.state.step, self.total_steps, text)
-        self.shown_at, self.shown_step = now, self.state.step

@@ -9,8 +9,9 @@ from edgekd.learn import arithmetic
 from edgekd.learn.assembly.step import DistillationStep
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.class_weights import weigh_classes
-from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
+from edgekd.learn.method.loss_values import NotFiniteLoss
+from edgekd.learn.method.loss_values import read_values
 from edgekd.learn.method.outputs import add_auxiliary_loss
 from edgekd.learn.method.outputs import require_auxiliary
 from edgekd.learn.settings import Arithmetic
@@ -48,7 +49,8 @@ def rehearse_step(
         require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
         scheme = add_auxiliary_loss(scheme, whole.student, training.auxiliary)
     try:
-        loss, _ = compute_lessons(terms, scheme.lessons(whole.student, tensors), 0.0)
+        loss, values = compute_lessons(terms, scheme.lessons(whole.student, tensors), 0.0)
+        read_values([values])
     except NotFiniteLoss as fault:
         raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
     if not bool(loss.isfinite()):

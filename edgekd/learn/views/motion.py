@@ -42,28 +42,28 @@ def shift_pixels(
     if not views.crop and not views.flip:
         return images
     count, height, width, channels = images.shape
-    pad = views.crop
     # Beyond its own side an image is all padding, however far it moves.
-    down, right = (
-        ((draw_numbers(seed, indices, view, which) * (2 * pad + 1)).astype(np.int64) - pad).clip(
-            -side, side
-        )
-        for which, side in ((CROP_Y, height), (CROP_X, width))
+    down, right = min(views.crop, height), min(views.crop, width)
+    top, left = (
+        (draw_numbers(seed, indices, view, which) * (2 * views.crop + 1)).astype(np.int64)
+        - views.crop
+        for which in (CROP_Y, CROP_X)
     )
+    top, left = top.clip(-down, down) + down, left.clip(-right, right) + right
     mirrored = np.zeros(count, bool)
     if views.flip:
         mirrored = draw_numbers(seed, indices, view, FLIP) < 0.5
+    tall, wide = height + 2 * down, width + 2 * right
+    padded = np.full((count, tall, wide, channels), padding, images.dtype)
+    padded[:, down : down + height, right : right + width] = images
+    moved = np.empty(images.shape, images.dtype)
     # Pixels are copied whole: a mirrored row would else be copied channel by channel.
-    pixel: Any = f"V{channels * images.itemsize}"
-    moved = np.full(images.shape, padding, images.dtype)
-    sources, goals = (array.view(pixel)[..., 0] for array in (np.ascontiguousarray(images), moved))
-    for source, goal, y, x, mirror in zip(
-        sources, goals, down.tolist(), right.tolist(), mirrored.tolist(), strict=True
-    ):
-        to = goal[:, ::-1] if mirror else goal
-        to[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)] = source[
-            max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)
-        ]
+    pixel: Any = images.dtype if channels == 1 else f"V{channels * images.itemsize}"
+    source, goal = (array.view(pixel)[..., 0] for array in (padded, moved))
+    windows = np.lib.stride_tricks.sliding_window_view(source, (height, width), axis=(1, 2))
+    for which, step in ((~mirrored, 1), (mirrored, -1)):
+        rows = np.flatnonzero(which)
+        goal[rows] = windows[rows, top[rows], left[rows]][:, :, ::step]
     return moved
 
 

@@ -87,9 +87,9 @@ def test_a_step_reaches_student_and_companions_and_not_the_teacher() -> None:
     )
     scheme = connected.add_to_scheme(offline(run_teacher(teacher, None)))
     lessons = scheme.lessons(student, one_batch())
-    total, shown = compute_lessons(connected.terms, lessons, 0.0)
+    total, values = compute_lessons(connected.terms, lessons, 0.0)
     total.backward()
-    assert set(shown) == {"kd", "fitnet"}
+    assert set(values.shown) == {"kd", "fitnet"}
     assert all(p.grad is not None for p in student.parameters())
     assert all(p.grad is not None for p in scheme.companions.parameters())
     assert all(p.grad is None for p in teacher.parameters())

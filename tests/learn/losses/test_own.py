@@ -173,7 +173,7 @@ def test_it_runs_when_that_is_allowed(own: Path) -> None:
     student, teacher = torch.randn(6, 5), torch.randn(6, 5)
     value, parts = compute([term], {"student_logits": student, "teacher_logits": teacher})
     want = 3 * float((student - teacher).square().sum())
-    assert parts["python:own_losses:squared"] == pytest.approx(want)
+    assert float(parts["python:own_losses:squared"]) == pytest.approx(want)
     assert (own / "ran").exists()
 
 

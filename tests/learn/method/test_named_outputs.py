@@ -19,6 +19,7 @@ from edgekd.interface import image_classifier
 from edgekd.learn.assembly import connection
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.method.loss import compute_lessons
+from edgekd.learn.method.loss_values import read_values
 from edgekd.learn.method.named_outputs import name_outputs
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -93,7 +94,7 @@ def values(ends: tuple[End, ...], *terms: Any, taught: bool = True) -> dict[str,
     total, shown = compute_lessons(connected.terms, lessons, 0.0)
     total.backward()
     assert student.conv.weight.grad is not None
-    return shown
+    return read_values([shown])[0]
 
 
 def given(*ends: End) -> tuple[Any, Any]:

@@ -207,10 +207,10 @@ def stepped(student: nn.Module, scheme: Scheme, terms: Sequence[Any]) -> dict[st
     batch = seen()
     with share_networks(batch.inputs):
         lessons = scheme.lessons(student, batch)
-    loss, parts = compute_lessons(terms, lessons, batch.epoch)
+    loss, values = compute_lessons(terms, lessons, batch.epoch)
     loss.backward()
     ranks.average_gradients(trained)
-    found = {f"part {key}": torch.tensor(value) for key, value in parts.items()}
+    found = {f"part {key}": value for key, value in values.shown.items()}
     for name, parameter in trained.named_parameters():
         if parameter.grad is not None:
             found[f"gradient {name}"] = parameter.grad

@@ -112,11 +112,11 @@ def test_ard_is_its_equation(alpha: float) -> None:
     watched, told = Watched(student), teach(seen)
     scheme = robust.ard(student, teach, example.samples(), alpha=alpha, **SMALL)
     lessons = scheme.lessons(watched, seen)
-    total, shown = compute_lessons(bind_terms([term("kd", temperature=5.0)]), lessons, 0.0)
+    total, values = compute_lessons(bind_terms([term("kd", temperature=5.0)]), lessons, 0.0)
     want = alpha * example.kd(student(watched.shown[0]), told, temperature=5.0)
     want = want + (1 - alpha) * F.cross_entropy(student(*seen.inputs), seen.targets["labels"])
     assert total.item() == pytest.approx(want.item(), rel=1e-5)
-    assert ("clean" in shown) == (alpha < 1)
+    assert ("clean" in values.shown) == (alpha < 1)
     assert torch.equal(lessons[0].signals["teacher_logits"], told)  # of the clean images
     assert len(watched.shown) == (1 if alpha == 1 else 2)
 

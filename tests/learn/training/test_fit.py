@@ -131,8 +131,8 @@ def test_a_killed_run_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict[str, Any], step: int
 ) -> None:
     monkeypatch.setattr(
-        "edgekd.learn.training.fit._Loop.show",
-        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+        "edgekd.learn.training.monitor.StepMonitor.show",
+        lambda self, state: self.run.progress.update(state.step, self.total_steps, ""),
     )
     whole = run(tmp_path / "whole", training=training)
     rows = fit(whole)
@@ -153,8 +153,8 @@ def test_a_checkpoint_in_mid_epoch_is_as_good(
     rows = fit(whole)
     monkeypatch.setattr("edgekd.learn.training.fit._Loop.checkpoint_due", lambda self: True)
     monkeypatch.setattr(
-        "edgekd.learn.training.fit._Loop.show",
-        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+        "edgekd.learn.training.monitor.StepMonitor.show",
+        lambda self, state: self.run.progress.update(state.step, self.total_steps, ""),
     )
     with pytest.raises(Killed):
         fit(run(tmp_path / "struck", progress=KillAt(9)))
@@ -344,8 +344,8 @@ def test_half_precision_resumes_with_the_same_bytes(
 ) -> None:
     in_half_precision(monkeypatch)
     monkeypatch.setattr(
-        "edgekd.learn.training.fit._Loop.show",
-        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+        "edgekd.learn.training.monitor.StepMonitor.show",
+        lambda self, state: self.run.progress.update(state.step, self.total_steps, ""),
     )
     whole = run(tmp_path / "whole")
     rows = fit(whole)

@@ -20,6 +20,7 @@ from edgekd.learn.parallel import ranks
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training import fit as fitting
+from edgekd.learn.training import monitor
 from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
@@ -61,7 +62,8 @@ def timed(
 ) -> TrainingRun:
     """A run whose steps and scores take these times."""
     clock = Clock()
-    monkeypatch.setattr(fitting, "time", clock)
+    for module in (fitting, monitor):
+        monkeypatch.setattr(module, "time", clock)
 
     def step(student: nn.Module) -> None:
         clock.now_s += step_s

@@ -28,6 +28,7 @@ from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
+from edgekd.learn.training import monitor
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
@@ -245,8 +246,9 @@ def nan_at(calls: set[int]) -> Scheme:
 
 @pytest.mark.parametrize(("calls", "factor"), [({5}, 0.5), ({5, 7}, 0.25), ({2, 3, 4}, 0.125)])
 def test_each_rollback_halves_the_rate_from_the_last_checkpoint_on(
-    tmp_path: Path, calls: set[int], factor: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: set[int], factor: float
 ) -> None:
+    monkeypatch.setattr(monitor, "EVERY_S", 0.0)  # each step is looked at before the next one
     asked = {"on_nan": "rollback", "schedule": "constant", "epochs": 2}
     made = run(tmp_path, data_example.LABELS_ALONE, nan_at(calls), **asked)
     rows = fit(made)
