@@ -13,7 +13,6 @@ See ARCHITECTURE.md, "The store".
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.store import garbage
+from edgekd.store import linking
 from edgekd.store import locking
 from edgekd.store import manifest
 from edgekd.store.garbage import Garbage
@@ -114,7 +114,7 @@ class Store:
         return self._own_folder(self.root / "work" / key)
 
     def put(self, path: Path) -> Blob:
-        """Take a copy of a file into the store.
+        """Take a file into the store: a copy, or what a stage made in its own folder there itself.
 
         Raises:
             MachineError: if the disk refuses.
@@ -126,9 +126,7 @@ class Store:
                 self._own_folder(goal.parent)
                 if goal.is_dir():
                     self._quarantine(goal)
-                files.write_through(
-                    goal, lambda new: shutil.copyfile(path, new), size_bytes=blob.size_bytes
-                )
+                linking.put_file(path, goal, self.root / "work", blob.size_bytes)
         return blob
 
     def commit(

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 READ_BYTES_PER_S = 1e9
 """Of float32 values, gathered and decoded: benchmarks/knowledge/encodings.json has 1.7e9 in memory, so disks get less."""
+SHARE_OF_DISK = 0.5
+"""Of what is free: the rest is for what else a run makes."""
 WORTH = 1.1
 """Layers are stored only if that is estimated to be this much faster."""
 WRITE_BYTES_PER_S = 2.5e8
@@ -61,22 +63,19 @@ class LayerChoice(NamedTuple):
         return {**self._asdict(), **rounded}
 
 
-def choose_layers(
-    work: AnswerWork, free_bytes: int, limit_bytes: int, copies: int = 2
-) -> LayerChoice:
+def choose_layers(work: AnswerWork, free_bytes: int, limit_bytes: int) -> LayerChoice:
     """Choose to store where that saves time and the disk has room.
 
     Args:
         work: what either takes.
         free_bytes: of the disk.
         limit_bytes: that a recipe allows.
-        copies: of the rows that are on the disk while they are made.
     """
     size_bytes = work.stored_bytes
     why, is_stored = "storing is faster", False
     if size_bytes > limit_bytes:
         why = "storing takes more than knowledge.disk_limit_gb"
-    elif copies * size_bytes > free_bytes:
+    elif size_bytes > free_bytes * SHARE_OF_DISK:
         why = "the disk has too little room"
     elif work.stored_s * WORTH > work.live_s:
         why = "storing is no faster"

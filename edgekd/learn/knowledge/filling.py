@@ -143,14 +143,14 @@ def _plan(questions: Questions, settings: KnowledgeSettings) -> StoreLayout:
 
 
 def _require_room(folder: Path, place: StoreLayout) -> None:
-    """Raises MachineError unless the disk holds what is still missing, and the copy that the store takes."""
+    """Raises MachineError unless the disk holds what is still missing."""
     there = sum(path.stat().st_size for path in folder.glob("*.rows"))
-    need_bytes = 2 * place.size_bytes - there
+    need_bytes = place.size_bytes - there
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < need_bytes:
         free, need = (units.bytes_text(each) for each in (free_bytes, need_bytes))
         raise MachineError(
-            f"{folder}: got {free} free, want {need} for the teacher's answers and the store's copy of them",
+            f"{folder}: got {free} free, want {need} for the teacher's answers",
             hint="free some space, or store less of an answer: knowledge.encoding, knowledge.top_k, views.count",
         )
 
