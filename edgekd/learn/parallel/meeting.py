@@ -11,7 +11,6 @@ import secrets
 import socket
 import time
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -30,15 +29,16 @@ from edgekd.launch.messages import MOST_BYTES
 from edgekd.launch.messages import MessageSocket
 from edgekd.launch.messages import PeerLost
 from edgekd.launch.watch import Peer
+from edgekd.learn.parallel import ranks
 
-MEETING_S = 600
-"""How long ranks wait for one another at the start."""
+MEETING_S = ranks.MEETING_TIME.total_seconds()
+REFUSAL = "refusal"
 GREETING_BYTES = 2**12
 GREETING_S = 5.0
 REFUSAL_S = 1.5
 """How long rank 0 has to hear of a refusal before the launcher stops it."""
-SEEN_AFTER_S = 10.0
-"""How long a file may take from one machine of a shared folder to another."""
+SEEN_AFTER_S, AGAIN_S = 10.0, 0.2
+"""How long a file may take from one machine of a shared folder to another, and how often it is looked for."""
 _numbers = itertools.count()
 
 
@@ -47,8 +47,8 @@ class Place(NamedTuple):
 
     host: str
     port: int
-    token_file: str
-    """In the store; only who sees that can answer."""
+    name: str
+    """Of the file in the store that holds the token: only who sees that can answer."""
     store: str
 
 
@@ -57,10 +57,9 @@ def meet_others(launch: Launch, store: Path) -> list[Peer]:
 
     Raises:
         MachineError: if one does not come, or runs another version.
-        InputError: if one sees another store.
+        ReportedElsewhere: if one sees another store, and says so.
     """
-    board = _open_board()
-    number = next(_numbers)
+    board = ranks.open_board()
     token = secrets.token_hex(32)
     path = store / "locks" / f"meeting-{secrets.token_hex(8)}"
     with socket.create_server(("127.0.0.1" if launch.is_on_one_machine else "", 0)) as server:
@@ -68,8 +67,10 @@ def meet_others(launch: Launch, store: Path) -> list[Peer]:
         try:
             port = server.getsockname()[1]
             place = Place(_find_own_address(launch), port, path.name, str(store))
-            board.set(f"edgekd/{number}", json.dumps(place))
-            return _accept_all(server, token, launch, board)
+            board.set(_next_key(), json.dumps(place))
+            own_board = distributed.PrefixStore(place.name, board)
+            ranks.use_board(own_board)
+            return _accept_all(server, token, launch, own_board)
         finally:
             files.remove(path)
 
@@ -81,37 +82,49 @@ def find_first(launch: Launch, store: Path) -> Peer:
         MachineError: if it does not come, or cannot be reached.
         InputError: if it has another store.
     """
-    board = _open_board()
-    key = f"edgekd/{next(_numbers)}"
+    board = ranks.open_board()
+    place, link = _reach_first(launch, board, _next_key())
+    own_board = distributed.PrefixStore(place.name, board)
+    ranks.use_board(own_board)
     try:
-        board.wait([key], timedelta(seconds=MEETING_S))
-    except distributed.DistError as error:
-        raise MachineError(
-            f"rank {launch.rank}: rank 0 did not come within {MEETING_S} s"
-        ) from error
-    place = Place(*strict_json.loads(board.get(key)))
-    try:
-        token = _read_token(store / "locks" / place.token_file)
+        token = _read_token(store / "locks" / place.name)
     except FileNotFoundError:
+        link.close()
         refusal = InputError(
             f"--store: {store} on {socket.gethostname()} does not show what rank 0 wrote in its {place.store}, "
             "want one folder that all machines share",
             hint="give --store a folder on a shared file system",
         )
-        board.set("edgekd/refusal", f"{_name_self(launch)}: {refusal.line()}")
+        own_board.set(REFUSAL, f"{_name_self(launch)}: {refusal.line()}")
         time.sleep(REFUSAL_S)
         raise refusal from None
-    try:
-        link = socket.create_connection((place.host, place.port), GREETING_S)
-    except OSError as error:
-        raise MachineError(
-            f"{_name_self(launch)}: cannot reach rank 0 at {place.host}:{place.port}: {error}",
-            hint="open ports among the machines, or name another MASTER_ADDR",
-        ) from error
     connection = MessageSocket(link)
     greeting = {"token": token, "rank": launch.rank, "name": _name_self(launch)}
     connection.send({**greeting, "versions": _list_versions()})
     return Peer(0, f"rank 0 ({place.host})", connection)
+
+
+def _next_key() -> str:
+    """Where the first rank says where it is; the runs of one process have a key each."""
+    return f"edgekd/{next(_numbers)}"
+
+
+def _reach_first(launch: Launch, board: distributed.Store, key: str) -> tuple[Place, socket.socket]:
+    """Wait until the first rank is where the board says; that may be where it was before a restart."""
+    until = time.monotonic() + MEETING_S
+    obstacle = "it said nothing"
+    while time.monotonic() < until:
+        if board.check([key]):
+            place = Place(*strict_json.loads(board.get(key)))
+            try:
+                return place, socket.create_connection((place.host, place.port), GREETING_S)
+            except OSError as error:
+                obstacle = f"at {place.host}:{place.port}: {error}"
+        time.sleep(AGAIN_S)
+    raise MachineError(
+        f"rank 0 could not be reached from {_name_self(launch)} within {MEETING_S:g} s: {obstacle}",
+        hint="open ports among the machines, or name another MASTER_ADDR",
+    )
 
 
 def _accept_all(
@@ -122,8 +135,8 @@ def _accept_all(
     server.settimeout(0.5)
     with ExitStack() as opened:
         while len(peers) < launch.size - 1:
-            if board.check(["edgekd/refusal"]):
-                refusal = board.get("edgekd/refusal").decode(errors="replace")
+            if board.check([REFUSAL]):
+                refusal = board.get(REFUSAL).decode(errors="replace")
                 raise ReportedElsewhere(refusal, InputError.exit_code)
             if time.monotonic() > until:
                 missing = sorted({*range(1, launch.size)} - peers.keys())
@@ -193,7 +206,7 @@ def _read_token(path: Path) -> str:
         except FileNotFoundError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.2)
+            time.sleep(AGAIN_S)
 
 
 def _find_own_address(launch: Launch) -> str:
@@ -204,9 +217,3 @@ def _find_own_address(launch: Launch) -> str:
     with socket.create_connection(meeting_place, GREETING_S) as link:
         own: str = link.getsockname()[0]
     return meeting_place[0] if own.startswith("127.") or own == "::1" else own
-
-
-def _open_board() -> distributed.Store:
-    """The launcher's store of keys and values, which all ranks see."""
-    board, _, _ = next(distributed.rendezvous("env://", timeout=timedelta(seconds=MEETING_S)))
-    return board

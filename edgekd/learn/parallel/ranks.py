@@ -26,6 +26,8 @@ from edgekd.progress import Silent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MEETING_TIME = timedelta(minutes=10)
+"""How long ranks wait for one another at the start."""
 LOOPBACK = Path("/sys/class/net/lo")
 PATIENCE = timedelta(days=7)
 """How long ranks wait while the first scores or writes; who is lost is found out by `edgekd.launch`."""
@@ -47,6 +49,24 @@ def count() -> int:
     return partners
 
 
+_boards: list[distributed.Store] = []
+"""Where the ranks of this process have met already; what a launcher offers keeps the words of an attempt that failed."""
+
+
+def use_board(board: distributed.Store) -> None:
+    """From now on ranks that come together leave their addresses on `board`."""
+    _boards[:] = [board]
+
+
+def open_board() -> distributed.Store:
+    """The keys and values that a launcher gives all ranks to see.
+
+    They may still hold what was written before a restart.
+    """
+    board, _, _ = next(distributed.rendezvous("env://", timeout=MEETING_TIME))
+    return board
+
+
 def _join() -> None:
     """Meet the other ranks; they stay together as long as the process."""
     gpus, backend = torch.cuda.device_count(), "gloo"
@@ -56,7 +76,11 @@ def _join() -> None:
         backend = "nccl" if gpus >= launch.local_size else "gloo"
     if launch.is_on_one_machine and LOOPBACK.exists():
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    board = _boards[0] if _boards else distributed.PrefixStore(attempt, open_board())
+    distributed.init_process_group(
+        backend, store=board, rank=launch.rank, world_size=launch.size, timeout=PATIENCE
+    )
     atexit.register(distributed.destroy_process_group)
 
 

@@ -19,12 +19,15 @@ from edgekd.launch.environment import Launch
 from edgekd.launch.failure import ReportedElsewhere
 from edgekd.launch.watch import Peer
 from edgekd.learn.parallel import meeting
+from edgekd.learn.parallel import ranks
 
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> distributed.Store:
     made = distributed.HashStore()
-    monkeypatch.setattr(meeting, "_open_board", lambda: made)
+    monkeypatch.setattr(ranks, "open_board", lambda: made)
+    monkeypatch.setattr(ranks, "_boards", [])
+    monkeypatch.setattr(meeting, "AGAIN_S", 0.02)
     monkeypatch.setattr(meeting, "_numbers", itertools.repeat(0))
     monkeypatch.setattr(meeting, "SEEN_AFTER_S", 0.1)
     monkeypatch.setattr(meeting, "REFUSAL_S", 0.1)
@@ -68,6 +71,23 @@ def test_ranks_meet_in_one_store_and_leave_nothing_there(
     assert first.peers[1].connection.receive(5) == {"failed": "x", "code": 2}
     assert not list((tmp_path / "ours" / "locks").iterdir())
     close(*first.peers, *others)
+
+
+def test_what_was_said_before_a_restart_is_passed_over(
+    board: distributed.Store, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    board.set("edgekd/0", json.dumps(["127.0.0.1", port, "meeting-old", "/old"]))
+    board.set("meeting-old/refusal", "old")
+    first: list[First] = []
+    timer = threading.Timer(0.2, lambda: first.append(First(tmp_path / "ours")))
+    timer.start()
+    other = meeting.find_first(Launch(1, 2, 1, 2), tmp_path / "ours")
+    timer.join()
+    first[0].join(10)
+    assert [peer.rank for peer in first[0].peers] == [1] and first[0].error is None
+    close(*first[0].peers, other)
 
 
 def test_a_rank_with_another_store_is_refused_and_both_say_why(
@@ -114,6 +134,8 @@ def test_a_rank_that_does_not_come_is_named(
     monkeypatch.setattr(meeting, "MEETING_S", 0.1)
     with pytest.raises(MachineError, match=r"ranks \[1\]: did not come"):
         meeting.meet_others(Launch(0, 2, 0, 2), tmp_path / "ours")
-    with pytest.raises(MachineError, match="rank 1: rank 0 did not come"):
+    with pytest.raises(
+        MachineError, match=r"rank 0 could not be reached from rank 1 .* it said nothing"
+    ):
         board.delete_key("edgekd/0")
         meeting.find_first(Launch(1, 2, 1, 2), tmp_path / "ours")
