@@ -4,7 +4,8 @@
 
 Each row is one trial in a process of its own: seconds of compilation (cold cache), of an eager and of a compiled
 training step (the fastest of four, in turns), and after how many steps the first is paid back. Channels last; batch 64
-at 32x32, 8 at 224x224. Written after every row.
+at 32x32, 8 at 224x224. Written after every row; rows that the
+output holds already are kept.
 """
 
 from __future__ import annotations
@@ -59,11 +60,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=count_cores())
-    parser.add_argument("--rows", type=int)
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    cases = itertools.product(("fp32", "bf16"), BATCHES, MODELS)
-    for precision, size, name in itertools.islice(cases, options.rows):
+    if options.output.is_file():
+        rows = json.loads(options.output.read_text())["rows"]
+    there = {(row["precision"], row["size"], row["model"]) for row in rows}
+    for precision, size, name in itertools.product(("fp32", "bf16"), BATCHES, MODELS):
+        if (precision, size, name) in there:
+            continue
         rows.append(measure(name, size, precision, options.threads))
         print(json.dumps(rows[-1]), flush=True)
         about = {
