@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from edgekd.bench.worker import Say
 
-REPEATED_NS = 20_000_000
+REPEATED_NS = 5_000_000
 """How long one input is repeated, to see whether an engine remembers its answer."""
-CALLER_NS = 20_000_000
+CALLER_NS = 10_000_000
 """How long the call with arrays is timed, for what it costs beside the engine."""
 Spec = Mapping[str, Any]
 clock = time.perf_counter_ns

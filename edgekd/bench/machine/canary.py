@@ -20,8 +20,8 @@ from edgekd.bench.statistics import median
 
 SIDE = 96
 """Of the square matrices that are multiplied: 110 kB, inside any second-level cache."""
-WARM_UP_NS = 30_000_000
-SPAN_NS = 100_000_000
+WARM_UP_NS = 10_000_000
+SPAN_NS = 50_000_000
 DRIFT = 0.05
 """Coefficient of variation above which absolute numbers are not shown."""
 FEWEST = 3
