@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 
 import pytest
@@ -173,6 +174,20 @@ def test_what_a_caller_had_set_is_put_back_after_an_error_too(warn_only: bool) -
     finally:
         torch.use_deterministic_algorithms(False)
         torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+@pytest.mark.parametrize(("kind", "before"), [("cuda", None), ("cuda", ":16:8"), ("cpu", None)])
+def test_a_gpu_sums_in_one_order(
+    monkeypatch: pytest.MonkeyPatch, kind: str, before: str | None
+) -> None:
+    variable = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(variable, before or "")
+    if before is None:
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr(arithmetic, "choose_device", lambda: torch.device(kind))
+    with arithmetic.deterministic_torch(0, 1):
+        want = ":4096:8" if kind == "cuda" else None
+        assert os.environ.get(variable) == (before or want)
 
 
 def test_layouts() -> None:

@@ -105,7 +105,9 @@ class _Loop:
         ranks.begin_alike(self.trained)
         self.still = run.rates.freeze(run.model)
         factors = {run.model.get_parameter(n): f for n, f in run.rates.factors.items()}
-        bare = build_optimizer(self.trained, run.training, factors)
+        # A fused optimizer takes the scale off half-precision gradients itself, after they were clipped.
+        fused = self.fabric.device.type == "cuda" and run.resolved.precision != "fp16"
+        bare = build_optimizer(self.trained, run.training, factors, fused=fused)
         self.student, self.optimizer = self.fabric.setup(run.model, bare)
         self.averaged = build_average(run.model, run.training)
         self.best: dict[str, Tensor] = {}

@@ -21,7 +21,11 @@ RATE = "rate_factor"
 
 
 def build_optimizer(
-    model: nn.Module, training: Training, factors: Mapping[Tensor, float] | None = None
+    model: nn.Module,
+    training: Training,
+    factors: Mapping[Tensor, float] | None = None,
+    *,
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """Build an optimizer of torch; biases and normalisation are not decayed.
 
@@ -29,6 +33,7 @@ def build_optimizer(
         model: whose parameters are moved, but for those that want no gradient.
         training: what the recipe says.
         factors: what a parameter's learning rate is of the training's; 1 where it is not there.
+        fused: whether SGD and AdamW move all parameters in one kernel, which rounds otherwise.
 
     Raises:
         InputError: if torch refuses a knob.
@@ -48,12 +53,17 @@ def build_optimizer(
         ]
     if isinstance(training.optimizer, OptimizerSettings):
         return _build_by_name(training.optimizer, groups, training.learning_rate)
+    one_kernel = True if fused else None  # None is torch's own choice
     if training.optimizer == "adamw":
         betas = (training.momentum, 0.999)
-        return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas)
+        return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas, fused=one_kernel)
     nesterov = training.nesterov and training.momentum > 0
     return torch.optim.SGD(
-        groups, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov
+        groups,
+        lr=training.learning_rate,
+        momentum=training.momentum,
+        nesterov=nesterov,
+        fused=one_kernel,
     )
 
 

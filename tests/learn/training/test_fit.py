@@ -29,6 +29,7 @@ from edgekd.learn.settings import Training
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.optimizer import build_optimizer
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
 from edgekd.named_member import NamedMember
@@ -354,3 +355,16 @@ def test_half_precision_resumes_with_the_same_bytes(
     resumed = run(tmp_path / "struck", model=net(seed=99))
     assert fit(resumed) == rows
     assert_same(weights(whole.model), weights(resumed.model))
+
+
+def test_on_a_cpu_no_optimizer_is_fused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would round otherwise than what is stored."""
+    built: list[bool] = []
+
+    def build(*given: Any, fused: bool) -> torch.optim.Optimizer:
+        built.append(fused)
+        return build_optimizer(*given, fused=fused)
+
+    monkeypatch.setattr("edgekd.learn.training.fit.build_optimizer", build)
+    fit(run(tmp_path, training={"epochs": 1}))
+    assert built == [False]

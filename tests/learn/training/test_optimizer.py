@@ -50,6 +50,27 @@ def test_every_optimizer_is_built_and_goes_on_from_its_checkpoint(name: str) -> 
     assert torch.equal(through.weight, stopped.weight)
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_a_fused_optimizer_moves_alike_and_goes_on_from_its_checkpoint(kind: str) -> None:
+    training = Training(optimizer=kind, learning_rate=0.05, weight_decay=0.1)
+    models = {}
+    for name, fused in (("plain", False), ("fused", True), ("stopped", True)):
+        torch.manual_seed(0)
+        model = models[name] = nn.Linear(3, 2)
+        optimizer = build_optimizer(model, training, fused=fused)
+        assert bool(optimizer.defaults["fused"]) == fused
+        for number in range(4):
+            if name == "stopped" and number == 2:
+                moments = checkpoint.flatten_optimizer(optimizer)
+                optimizer = build_optimizer(model, training, fused=fused)
+                checkpoint.restore_optimizer(optimizer, moments)
+            optimizer.zero_grad()
+            (model(torch.ones(1, 3)) ** 2).sum().backward()
+            optimizer.step()
+    assert torch.allclose(models["plain"].weight, models["fused"].weight, rtol=1e-5)
+    assert torch.equal(models["stopped"].weight, models["fused"].weight)
+
+
 _KNOBS: dict[str, dict[str, float]] = {"sgd": {"momentum": 0.5}, "adamw": {"eps": 1e-7}}
 """Those that are settings of the training without any."""
 
