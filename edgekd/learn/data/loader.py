@@ -17,10 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgekd.fields.image import Image
+from edgekd.fields.label import Label
 from edgekd.learn import views
 from edgekd.learn.data import kinds
 from edgekd.learn.formats.encoded_images import EncodedImages
 from edgekd.learn.formats.encoded_images import count_threads
+from edgekd.learn.parallel import ranks
 from edgekd.learn.view import View
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
     from edgekd.dataset import Dataset
     from edgekd.field import Rows
-    from edgekd.fields.image import Image
     from edgekd.learn.view_settings import Views
 
 
@@ -86,6 +88,12 @@ class Samples:
         decoded = any(isinstance(rows, EncodedImages) for rows in self.rows.values())
         return count_threads() if decoded else 0
 
+    @property
+    def is_decoded_alike(self) -> bool:
+        """Whether samples are decoded, and any share of a batch has the shapes of any other."""
+        kinds_alike = (*self.dataset.inputs.values(), *self.dataset.targets.values())
+        return self.needed_workers > 0 and all(isinstance(e, Image | Label) for e in kinds_alike)
+
     def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
         """The samples at `indices` [B] through view number `view`."""
         this = View(self.views, self.seed, indices, view, len(self))
@@ -115,15 +123,25 @@ def epoch_batches(
     samples: Samples, *, epoch: int, batch_size: int, seed: int, start: int, workers: int
 ) -> Iterator[Batch]:
     """The whole batches of one epoch from number `start` on, prepared by `workers` threads; by one a core where
-    images are decoded and nobody says how many."""
+    images are decoded and nobody says how many. Several ranks decode a share of a batch each, and give it to the others."""
     permutation = shuffle_samples(len(samples), seed, epoch)
     view = epoch % samples.views.count
     chosen = [
         permutation[at : at + batch_size]
         for at in range(0, len(samples) - batch_size + 1, batch_size)
     ][start:]
-    jobs = [functools.partial(samples.batch, rows, view) for rows in chosen]
-    return prefetch(jobs, workers or samples.needed_workers)
+    is_shared = ranks.count() > 1 and samples.is_decoded_alike
+    own = [np.split(rows, ranks.count())[ranks.rank()] for rows in chosen] if is_shared else chosen
+    jobs = [functools.partial(samples.batch, rows, view) for rows in own]
+    prepared = prefetch(jobs, workers or samples.needed_workers)
+    return map(_gather_batch, chosen, prepared) if is_shared else prepared
+
+
+def _gather_batch(indices: NDArray[np.int64], share: Batch) -> Batch:
+    """The batch at `indices` [B] of which each rank has prepared a share."""
+    inputs = tuple(map(ranks.gather_array, share.inputs))
+    targets = {name: ranks.gather_array(each) for name, each in share.targets.items()}
+    return Batch(indices, share.view, inputs, targets)
 
 
 def prefetch(jobs: Sequence[Callable[[], Batch]], workers: int) -> Iterator[Batch]:

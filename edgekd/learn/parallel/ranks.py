@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -196,6 +197,11 @@ def gather_rows(rows: NDArray[np.float32], sizes: Sequence[int]) -> list[NDArray
     padded[: len(rows)] = rows[: max(sizes)]
     whole = gather(_to_shared(torch.from_numpy(padded))).cpu().numpy()
     return [whole[number * len(padded) :][:size] for number, size in enumerate(sizes)]
+
+
+def gather_array(values: NDArray[Any]) -> NDArray[Any]:
+    """Gather the ranks' arrays [n, ...] behind one another: [B, ...]."""
+    return gather(_to_shared(torch.from_numpy(values))).cpu().numpy()
 
 
 def slice_own(tensor: Tensor) -> Tensor:

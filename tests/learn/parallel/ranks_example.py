@@ -7,6 +7,8 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +20,9 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.launch.environment import work_alone
 from edgekd.learn.assembly.connection import connect
+from edgekd.learn.data.loader import Batch
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -30,6 +35,9 @@ from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
 from tests.learn.parallel import ranks_steps_example as steps
 from tests.learn.schemes import online_example as example
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 KILLED_AT = 8
 """Steps: in the second epoch."""
@@ -149,6 +157,32 @@ def of_messages(folder: Path) -> dict[str, Tensor]:
     }
 
 
+class Decoded(Samples):
+    """Notes how many samples it prepares, as if that took long."""
+
+    needed_workers = 1
+    prepared: ClassVar[list[int]] = []
+
+    def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
+        """As ever."""
+        self.prepared.append(len(indices))
+        return Samples.batch(self, indices, view)
+
+
+def of_batches() -> dict[str, Tensor]:
+    """An epoch of mixed samples, and how many this rank has prepared."""
+    plain = example.samples(mixup=0.5)
+    samples = Decoded(**{f.name: getattr(plain, f.name) for f in dataclasses.fields(plain)})
+    sizes = {"batch_size": example.BATCH, "seed": 3, "start": 1, "workers": 1}
+    batches = list(epoch_batches(samples, epoch=1, **sizes))
+    return {
+        "inputs": torch.from_numpy(np.concatenate([each.inputs[0] for each in batches])),
+        "labels": torch.from_numpy(np.concatenate([each.targets["labels"] for each in batches])),
+        "indices": torch.from_numpy(np.concatenate([each.indices for each in batches])),
+        "prepared": torch.tensor(sum(samples.prepared)),
+    }
+
+
 def refuses_other_networks() -> bool:
     """Whether ranks with networks of other shapes are told so."""
     try:
@@ -165,6 +199,7 @@ def main(folder: Path) -> None:
     found = {"odd batch": of_odd_batch()}
     for name, kill in (("run", False), ("killed run", True)):
         found[name] = of_run(folder / f"{name} on {ranks.count()}", kill)
+    found["batches"] = of_batches()
     found["together"] = of_messages(folder)
     for name in steps.NORMS:
         found[f"norm {name}"] = steps.of_norm(name, torch.float32)

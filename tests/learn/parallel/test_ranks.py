@@ -134,6 +134,14 @@ def test_without_torchrun_there_is_one_rank() -> None:
     assert ranks.read_on_first(lambda: b"found") == b"found"
 
 
+def test_ranks_prepare_a_share_of_each_batch_and_see_all_of_it(both: Both) -> None:
+    alone, others = both.of("batches")
+    for found in others:
+        for name in ("inputs", "labels", "indices"):
+            assert torch.equal(found[name], alone[name]), name
+        assert int(found["prepared"]) == int(alone["prepared"]) // 2
+
+
 def test_what_ranks_tell_one_another(both: Both) -> None:
     alone, others = both.of("together")
     assert alone["rows"].tolist() == [[0, 0]] * 3
