@@ -52,7 +52,7 @@ class Member(NamedTuple):
     weight: float = 1.0
     """What a loss is multiplied by where the recipe does not say."""
     classes: int = 0
-    """How many classes `weight` was found for, of a loss whose gradient shrinks with the root of their number; else 0."""
+    """How many classes `weight` was found for, of a loss whose gradient grows where there are fewer; else 0."""
     ramp: float = 0.0
     """Over which share of the epochs the authors raise `weight` from 0."""
     depth: float | None = None

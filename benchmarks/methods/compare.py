@@ -1,5 +1,5 @@
 """One method beside another: means over seeds, and 95 % intervals from how far the runs of the same pair
-of networks move between seeds."""
+of networks move between seeds: all of them together, or the method alone where it moves far more."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from scipy.stats import t as student_t
+
 Row = dict[str, Any]
 Accuracies = Mapping[int, float]
 """Of one method, by seed."""
@@ -19,7 +21,10 @@ NORMAL = 1.4826
 """The standard deviation of normal numbers over the median of their distances from the middle."""
 LEAST = 20
 """So many moves tell how far runs move."""
-FEWEST_SEEDS = 2
+EXCESS = 2.15
+"""A method whose own differences spread so many times as far as the pair's is no like of theirs: of normal numbers three
+do so once in a hundred (chi-squared, 2 degrees of freedom)."""
+FEWEST_SEEDS = 3
 """From which a difference has an interval."""
 
 
@@ -28,7 +33,7 @@ class Difference(NamedTuple):
 
     mean: float
     low: float | None
-    """None, as `high`, of one seed: nobody knows how far that method moves."""
+    """None, as `high`, of fewer seeds than `FEWEST_SEEDS`: nobody knows how far that method moves."""
     high: float | None
 
 
@@ -71,7 +76,11 @@ def difference(ours: Accuracies, theirs: Accuracies, each: float | None) -> Diff
     mean = statistics.fmean(ours[seed] - theirs[seed] for seed in shared)
     if each is None or len(shared) < FEWEST_SEEDS:
         return Difference(mean, None, None)
-    half = TWO_SIDED * each / len(shared) ** 0.5
+    own = statistics.stdev(ours[seed] - theirs[seed] for seed in shared)
+    half = TWO_SIDED * each
+    if own > EXCESS * each:
+        half = float(student_t.ppf(0.975, len(shared) - 1)) * own
+    half /= len(shared) ** 0.5
     return Difference(mean, mean - half, mean + half)
 
 

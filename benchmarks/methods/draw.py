@@ -15,6 +15,7 @@ ROW_INCHES = 0.17
 WORST = -20.0
 """Points; what lies below is drawn there, its number beside it."""
 POINTS = 100
+GREY = "#b0b0b0"
 
 
 def plot(lines: list[Row], pair: str) -> bytes:
@@ -30,19 +31,24 @@ def plot(lines: list[Row], pair: str) -> bytes:
             if row["method"] == KD:
                 axes.axvline(POINTS * row["control"]["mean"], color="#aaaaaa", linewidth=1, ls="--")
         for place, row in enumerate(shown):
-            _bar(axes, place, row, colours[row["family"]])
+            _bar(axes, place, row, _colour(row, colours))
         axes.set_yticks(range(len(shown)), [row["method"] for row in shown], fontsize=7)
         for label, row in zip(axes.get_yticklabels(), shown, strict=True):
-            label.set_color(colours[row["family"]])
+            label.set_color(_colour(row, colours))
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(
-            "test accuracy less the control's, points (bar: 95 % interval; hollow: none; dashed: kd's mean)"
+            "test accuracy less the control's, points (bar: 95 % interval; grey: too few seeds; dashed: kd's mean)"
         )
         for name in families:
             axes.scatter([], [], s=16, color=colours[name], label=name)
         figure.legend(loc="outside upper center", ncols=4)
 
     return render_figure(draw, (8.0, 1.2 + ROW_INCHES * len(shown)), "svg")
+
+
+def _colour(row: Row, colours: dict[str, str]) -> str:
+    """Of the row's family; grey where it has no interval."""
+    return colours[row["family"]] if interval(row["control"]) else GREY
 
 
 def _bar(axes: Any, place: int, row: Row, colour: str) -> None:

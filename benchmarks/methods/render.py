@@ -1,4 +1,4 @@
-"""Every distillation method on Fashion-MNIST: from the runs to results.json, README.md and plots.
+"""Distillation methods on Fashion-MNIST: from the runs to results.json, README.md and plots.
 
     python benchmarks/methods/render.py WORK [--only-text]
 
@@ -37,7 +37,7 @@ from words import methods
 HERE = Path(__file__).parent
 MEASURED = HERE.parents[1] / "edgekd/cli/measured.json"
 COMMAND = (
-    "OMP_NUM_THREADS=1 python benchmarks/methods/run.py WORK --lanes 2 --lane 0 (and --lane 1)"
+    "OMP_NUM_THREADS=1 python benchmarks/methods/run.py WORK --rates, then the same without --rates"
 )
 PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy")
 DIGITS = 4
@@ -114,9 +114,26 @@ def results(work: Path) -> Row:
         "teachers_validation_accuracy": named(work, teachers),
         "deviations": each,
         "wanted_runs": len(methods()) * len(PAIRS) * len(SEEDS),
+        "rates": tuned(work),
         "lines": lines,
         "runs": short,
     }
+
+
+def tuned(work: Path) -> dict[str, dict[str, float]]:
+    """By pair the control's mean validation accuracy at each rate."""
+    found = [json.loads(path.read_text()) for path in (work / "rates").glob("*.json")]
+    table: dict[str, dict[str, float]] = {}
+    for pair in PAIRS:
+        for rate in sorted({row["rate"] for row in found if row["pair"] == pair}):
+            scores = [
+                row["validation_accuracy"]
+                for row in found
+                if (row["pair"], row["rate"]) == (pair, rate) and "validation_accuracy" in row
+            ]
+            if scores:
+                table.setdefault(pair, {})[f"{rate:g}"] = round(statistics.fmean(scores), DIGITS)
+    return table
 
 
 def named(work: Path, teachers: Mapping[str, float]) -> Row:
@@ -139,6 +156,8 @@ def measured(found: Row) -> Row:
     table: Row = {}
     runs = Counter((row["pair"], row["method"]) for row in found["runs"])
     for each in found["lines"]:
+        if "," in each["method"]:
+            continue
         control, kd = each["control"] or {}, each["kd"] or {}
         table.setdefault(each["method"], {})[each["pair"]] = {
             "mean": each["mean"],

@@ -1,9 +1,10 @@
-"""Every distillation method on Fashion-MNIST, three teacher-student pairs, three seeds: the runs.
+"""Distillation methods on Fashion-MNIST at half its side, two teacher-student pairs, three seeds: the runs.
 
+    python benchmarks/methods/run.py WORK --rates       the control at each rate of words.RATES
     python benchmarks/methods/run.py WORK [--lanes 2 --lane 0] [--pairs same] [--seeds 0] [--only kd at]
 
-Each run trains one student on 5,000 images, the same for all methods, and is left in ``WORK/runs`` as one
-json file, so that a killed one goes on where it was. Teachers are trained when they are first needed, once;
+Each run trains one student on 1,280 images, the same for all methods, and is left in ``WORK/runs`` (``WORK/rates``)
+as one json file, so that a killed one goes on where it was. Teachers are trained when they are first needed, once;
 their folders are named by their settings. A method that fails or diverges is a row, too; ``--retry`` runs it
 anew. Lanes share the work; start each with OMP_NUM_THREADS=1. Then render.py.
 """
@@ -24,10 +25,15 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import yaml
+from images import NAME
+from images import write_images
+from words import CONTROL
 from words import PAIRS
+from words import RATES
 from words import SEEDS
 from words import STUDENTS_TRAIN
 from words import SUBSET
@@ -157,20 +163,25 @@ def execute(step: Step, given: Mapping[str, Path], scratch: Path, progress: Sile
     step.stage.run(step.settings, given, context)
 
 
-def planned(pair: str, method: str, seed: int, root: Path) -> dict[str, Step]:
+def planned(
+    pair: str, method: str, seed: int, root: Path, rate: float | None = None
+) -> dict[str, Step]:
     """The steps of the method's recipe, by label."""
-    path = root / "recipes" / f"{pair}-{method}.yaml"
-    words = {**recipe(pair, method, methods()[method]), "student_seed": seed}
-    files.write_bytes(path.with_stem(f"{path.stem}-{seed}"), yaml.safe_dump(words).encode())
-    loaded = recipes.load(path.with_stem(f"{path.stem}-{seed}"))
+    images = str(root / NAME)
+    words = {**recipe(pair, method, methods()[method], images, rate), "student_seed": seed}
+    path = root / "recipes" / f"{words['name']}-{seed}-{rate or 'tuned'}.yaml"
+    files.write_bytes(path, yaml.safe_dump(words).encode())
+    loaded = recipes.load(path)
     options = Options(run_dir=root / "none", store=root / "none")
-    steps = [*learning.steps(loaded, root, options), *student.steps(loaded, (), options)]
+    steps = [*learning.steps(loaded, root, (), options), *student.steps(loaded, (), options)]
     return {step.label: step for step in steps}
 
 
-def measured(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]:
+def measured(
+    place: Place, pair: str, method: str, seed: int, rate: float | None = None
+) -> dict[str, Any]:
     """Train one student; what it does on the test images, and what it cost."""
-    steps = planned(pair, method, seed, place.root)
+    steps = planned(pair, method, seed, place.root, rate)
     step = steps["control" if not methods()[method] else "distil"]
     given = place.given(steps, step, whole=False)
     clock, row = Clock(), dict[str, Any]()
@@ -206,11 +217,14 @@ def tested(made: Path, given: Mapping[str, Path]) -> dict[str, Any]:
     return {"test_accuracy": test.score_of(told), "status": status}
 
 
-def attempted(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]:
+def attempted(
+    place: Place, pair: str, method: str, seed: int, rate: float | None = None
+) -> dict[str, Any]:
     """A run's row, whatever becomes of it."""
     row: dict[str, Any] = {"pair": pair, "method": method, "seed": seed}
+    row |= {} if rate is None else {"rate": rate}
     try:
-        return row | measured(place, pair, method, seed)
+        return row | measured(place, pair, method, seed, rate)
     except TrainingDiverged as error:
         return {**row, "status": "diverged", "error": str(error)}
     except Exception as error:  # one method must not end the others
@@ -218,15 +232,38 @@ def attempted(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]
         return {**row, "status": FAILED, "error": f"{type(error).__name__}: {error}"}
 
 
-def goals(asked: argparse.Namespace) -> list[tuple[str, str, int]]:
-    """All runs of all lanes, in order: what lies there at any moment is useful."""
-    names = [name for name in methods() if not asked.only or name in asked.only]
-    return [(p, m, s) for p in asked.pairs for s in asked.seeds for m in names]
+class Goal(NamedTuple):
+    """One run."""
+
+    pair: str
+    method: str
+    seed: int
+    rate: float | None = None
+
+    def path(self, root: Path) -> Path:
+        """Where its row lies."""
+        name = ", ".join(str(each) for each in self if each is not None)
+        return root / ("runs" if self.rate is None else "rates") / f"{name}.json"
+
+
+def goals(asked: argparse.Namespace) -> list[Goal]:
+    """All runs of all lanes, in order: what lies there at any moment are whole rows, the worthiest first."""
+    if asked.rates:
+        return [Goal(p, CONTROL, s, r) for p in asked.pairs for r in RATES for s in asked.seeds]
+    return [
+        Goal(pair, name, seed)
+        for name in methods()
+        for pair in asked.pairs
+        for seed in asked.seeds
+        if not asked.only or name in asked.only
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--data", type=Path, help="folder of the IDX files")
+    parser.add_argument("--rates", action="store_true", help="the control at each rate")
     parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--lane", type=int, default=0)
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
@@ -235,17 +272,18 @@ def main() -> None:
     parser.add_argument("--retry", action="store_true", help="runs that failed")
     asked = parser.parse_args()
     place = Place(asked.work.resolve())
-    for folder in ("runs", "recipes"):
+    for folder in ("runs", "rates", "recipes"):
         (place.root / folder).mkdir(parents=True, exist_ok=True)
-    for pair, method, seed in goals(asked)[asked.lane :: asked.lanes]:
-        goal = place.root / "runs" / f"{pair}, {method}, {seed}.json"
-        if goal.exists() and not (asked.retry and json.loads(goal.read_text())["status"] == FAILED):
+    write_images(place.root, asked.data)
+    for goal in goals(asked)[asked.lane :: asked.lanes]:
+        path = goal.path(place.root)
+        if path.exists() and not (asked.retry and json.loads(path.read_text())["status"] == FAILED):
             continue
-        row = attempted(place, pair, method, seed)
-        files.write_bytes(goal, files.pretty_json(row))
-        keys = ("status", "test_accuracy", "train_s", "cpu_step_s", "error")
+        row = attempted(place, *goal)
+        files.write_bytes(path, files.pretty_json(row))
+        keys = ("status", "test_accuracy", "validation_accuracy", "train_s", "cpu_step_s", "error")
         told = {key: row[key] for key in keys if key in row}
-        print(time.strftime("%H:%M:%S"), goal.stem, json.dumps(told), flush=True)
+        print(time.strftime("%H:%M:%S"), path.stem, json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,163 +2,139 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from typing import NamedTuple
 
-import yaml
-
-from edgekd.cli import snippets
 from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.schemes import SCHEMES
 
 Words = dict[str, Any]
-SUBSET = 5000
+SUBSET = 1280
 """Images that students learn from: the first of the training split, whose order is random."""
-VIEWS: Words = {"count": 10, "flip": True, "crop": 2}
+EPOCHS = 12
+VIEWS: Words = {"count": EPOCHS, "flip": True, "crop": 1}
 """One for each epoch."""
 STUDENTS_TRAIN: Words = {
-    "epochs": 10,
+    "epochs": EPOCHS,
     "batch_size": 64,
-    "weight_decay": 2e-4,
+    "weight_decay": 5e-4,
     "threads": 1,
+    "precision": "fp32",
+    "channels_last": True,
     "checkpoint_every_s": 86400.0,
 }
 TEACHERS_TRAIN: Words = {
     **STUDENTS_TRAIN,
-    "epochs": 14,
+    "epochs": 16,
     "batch_size": 128,
     "learning_rate": 0.15,
-    "weight_decay": 5e-4,
     "precision": "bf16",
-    "channels_last": True,
 }
-TEACHERS: dict[str, Words] = {
-    "resnet20": {"name": "resnet20", "base": 16},
-    "wrn-16-2": {"name": "wrn-16-2"},
-}
-WAYPOINTS = 3
+TEACHERS: dict[str, Words] = {"resnet8": {"name": "resnet8", "base": 16}}
+RATES = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Peaks of the one cycle that the control of each pair is tried with; the best must lie inside."""
+SHARE = 10 / 100
+"""Of the classes for which weights were published, how many there are."""
+NO_RAMP = ", no ramp"
+"""Behind that of one whose default weight is there from the first step on."""
+ROOT = ", weight by the root"
+"""Behind that of one whose weight is scaled by the root of the number of classes, not by the number itself."""
 
 
 class Pair(NamedTuple):
-    """Who teaches whom, and in which arithmetic `tune` found the student to train fastest."""
+    """Who teaches whom."""
 
     teacher: str
-    other: str
-    """A second teacher, for the schemes that have several."""
     student: Words
-    precision: str
     learning_rate: float
-    """The better one of 0.1 and 0.2 for the control, by validation accuracy with seed 0."""
+    """Of `RATES` the best one for the control, by its validation accuracy over `SEEDS` (`rates` in results.json)."""
     about: str
 
 
 PAIRS: dict[str, Pair] = {
     "same": Pair(
-        "resnet20",
-        "wrn-16-2",
+        "resnet8",
         {"name": "resnet8", "base": 8},
-        "bf16",
         0.2,
-        "resnet20, 272 thousand parameters, to resnet8 of half the width, 20 thousand",
+        "resnet8, 78 thousand parameters, to resnet8 of half the width, 20 thousand",
     ),
     "other": Pair(
-        "resnet20",
-        "wrn-16-2",
-        {"name": "mobilenetv2", "multiplier": 0.25, "expand": 3, "head": 256},
-        "fp32",
-        0.1,
-        "resnet20, 272 thousand parameters, to a MobileNetV2, 90 thousand",
-    ),
-    "gap": Pair(
-        "wrn-16-2",
-        "resnet20",
-        {"name": "resnet8", "base": 4},
-        "bf16",
-        0.1,
-        "wrn-16-2, 691 thousand parameters, to resnet8 of a quarter of the width, 5 thousand",
+        "resnet8",
+        {"name": "vgg8", "base": 8},
+        0.2,
+        "resnet8, 78 thousand parameters, to a plain VGG of an eighth of the width, 62 thousand",
     ),
 }
 SEEDS = (0, 1, 2)
 CONTROL, KD, STANDARDIZED = "control", "kd", "kd-standardized"
+PUBLISHED = ", published weight"
+"""Behind the name of a method whose weight is its authors', not scaled to the number of classes."""
 SOFT_TARGETS = [{"name": "cross-entropy", "weight": 0.1}, {"name": "kd", "weight": 0.9}]
-SKIPPED: dict[str, str] = {
-    "cross-entropy": "it is the control",
-    "defensive": "for a teacher that is to withstand attacks",
-    "offline": "it is the scheme of all losses",
-    "uld": "for two vocabularies; there is one set of classes here",
-    "sparse-kl": "it keeps the 50 likeliest classes; with 10 it is `forward-kl`",
-    "sparse-jsd": "it keeps the 50 likeliest classes; with 10 it is `jsd`",
-    "sparse-tv": "it keeps the 50 likeliest classes; with 10 it is `total-variation`",
-    "attention-scores": "it compares a transformer's attention; these networks have none",
-    "minilm": "it compares a transformer's tokens; these networks have none",
-    "lwf": "for new classes after old ones",
-    "lwf-mc": "for new classes after old ones",
-    "less-forgetting": "for new classes after old ones",
-    "supernet": "it trains several widths at once, not one student for one task",
-    "dafl": "without training images: the question is another one, and takes far more steps",
-    "zskt": "without training images: the question is another one, and takes far more steps",
-    "dfad": "without training images: the question is another one, and takes far more steps",
-    "adversarial-training": "for accuracy on attacked images; each step costs ten more",
-    "ard": "for accuracy on attacked images; each step costs ten more",
-    "rslad": "for accuracy on attacked images; each step costs ten more",
-}
+METHODS = (
+    *("dkd", "mlkd", "wsld", "nkd", "dist", "wttm", "fitnet", "sp", "at", "simkd", "rkd", "ofd"),
+    *("crd", "reviewkd"),
+)
+"""Losses beside the labels, by worth: those that this page or its forerunner says something of."""
+SCALED = ("dkd", "mlkd", "wsld")
+"""Those of them whose default weight depends on the number of classes."""
 
 
 def methods() -> dict[str, Words]:
-    """The words of a step `distil` by the method's name, in families; none for the control."""
+    """The words of a step `distil` by the method's name; none for the control."""
     rows: dict[str, Words] = {CONTROL: {}, KD: {"losses": SOFT_TARGETS}}
-    standardized = {"name": "kd", "temperature": 2.0, "weight": 9.0, "standardize": True}
-    labels = {"name": "cross-entropy", "weight": 0.1}
-    rows[STANDARDIZED] = {"losses": [labels, standardized]}
-    for name in LOSSES:
-        if name not in (*SKIPPED, *rows):
-            rows[name] = {"losses": ["cross-entropy", name]}
-    for name in SCHEMES:
-        if name not in SKIPPED:
-            rows[name] = pasted(name)
+    rows[STANDARDIZED] = {"losses": standardized(round(9.0 * SHARE, 4))}
+    rows[STANDARDIZED + ROOT] = {"losses": standardized(round(9.0 * SHARE**0.5, 4))}
+    rows[STANDARDIZED + PUBLISHED] = {"losses": standardized(9.0)}
+    for name in METHODS:
+        rows[name] = {"losses": ["cross-entropy", name]}
+        if name in SCALED:
+            whole = LOSSES[name].weight
+            for ending, weight in ((PUBLISHED, whole), (ROOT, round(whole * SHARE**0.5, 4))):
+                told: Words = {"name": name, "weight": weight}
+                rows[name + ending] = {"losses": ["cross-entropy", told]}
+            if LOSSES[name].ramp:
+                told["ramp"] = {"epochs": LOSSES[name].ramp * EPOCHS}
+                plain = {"name": name, "weight": round(whole * SHARE, 4)}
+                rows[name + NO_RAMP] = {"losses": ["cross-entropy", plain]}
     return rows
 
 
-def pasted(scheme: str) -> Words:
-    """The step that `edgekd methods` prints for a scheme."""
-    text = snippets.recipe_snippet("schemes", scheme, SCHEMES[scheme]).replace(
-        snippets.NAME, scheme
-    )
-    (step,) = yaml.safe_load(text)["learn"]
-    return {key: value for key, value in step.items() if key != "step"}
+def standardized(weight: float) -> list[Words]:
+    """kd of z-scores beside the labels, as its authors have it for a hundred classes with a weight of 9."""
+    soft = {"name": "kd", "temperature": 2.0, "weight": weight, "standardize": True}
+    return [{"name": "cross-entropy", "weight": 0.1}, soft]
 
 
 def family(method: str) -> str:
     """Under which heading a method stands."""
-    if method in SCHEMES:
-        return "schemes"
-    name = KD if method in (CONTROL, STANDARDIZED) else method
-    return next((title for title, members in FAMILIES.items() if name in members), "gone")
+    plain = method.partition(",")[0]
+    name = KD if plain in (CONTROL, STANDARDIZED) else plain
+    return next(title for title, members in FAMILIES.items() if name in members)
 
 
-def recipe(pair: str, method: str, words: Words) -> Words:
-    """What a user would write for it; the control has a step `distil` that is not run."""
+def recipe(pair: str, method: str, words: Words, images: str, rate: float | None = None) -> Words:
+    """What a user would write for it; the control has a step `distil` that is not run.
+
+    Args:
+        pair: of `PAIRS`.
+        method: of `methods`.
+        words: its step.
+        images: the .npz file.
+        rate: peak of the learning rate, the pair's where it is None.
+    """
     who = PAIRS[pair]
-    own = {"precision": who.precision, "channels_last": True, "learning_rate": who.learning_rate}
+    train = {**STUDENTS_TRAIN, "learning_rate": rate or who.learning_rate}
     return {
-        "name": f"{pair}-{method}",
-        "data": {"source": "fashion-mnist", "validation": 0.02, "limit": 20000},
+        "name": "-".join([pair, *re.findall(r"[\w-]+", method.lower())]),
+        "data": {"source": f"npz:{images}", "validation": 0.12},
         "views": VIEWS,
-        "teacher": taught(who.teacher),
-        "teachers": {"other": taught(who.other)},
-        "student": {"model": who.student, "train": {**STUDENTS_TRAIN, **own}},
+        "teacher": {
+            "model": TEACHERS[who.teacher],
+            "train": TEACHERS_TRAIN,
+            "views": {**VIEWS, "count": TEACHERS_TRAIN["epochs"]},
+        },
+        "student": {"model": who.student, "train": train},
         "learn": [{"step": "distil", **(words or {"losses": ["cross-entropy", "kd"]})}],
         "targets": [{"runtime": "onnxruntime"}],
-    }
-
-
-def taught(name: str) -> Words:
-    """A teacher that is trained here."""
-    views = {**VIEWS, "count": TEACHERS_TRAIN["epochs"]}
-    return {
-        "model": TEACHERS[name],
-        "train": TEACHERS_TRAIN,
-        "views": views,
-        "waypoints": WAYPOINTS,
     }

@@ -23,8 +23,9 @@ def methods_page() -> str:
         "# Methods",
         "",
         "`edgekd methods NAME` shows the formula, its source and the settings. Figures are points of accuracy above the same student "
-        "without the method, with the 95 % interval where there are several seeds: Fashion-MNIST, short training, published weights, "
-        "nothing tuned but the rate. One seed calls nothing better or worse. How they were measured: `benchmarks/methods`.",
+        "without the method, with the 95 % interval where there are three seeds: Fashion-MNIST at half its side, very short training, "
+        "default weights, nothing tuned but the rate. Fewer seeds call nothing better or worse, and are grey. How they were measured: "
+        "`benchmarks/methods`.",
         "",
         *(f"- `{pair}`: {words}" for pair, words in pairs.items()),
     ]
@@ -69,12 +70,13 @@ def _knobs(member: Member) -> str:
 
 
 def _measured(row: Mapping[str, Any] | None) -> str:
-    """`+1.79 (+1.11 to +2.48)`; empty where nothing was measured."""
+    """`+1.79 (+1.11 to +2.48)`; grey without an interval, empty where nothing was measured."""
     if row is None or row["control_difference"] is None:
         return ""
     text = f"{100 * row['control_difference']:+.2f}"
     if row["interval"] is None:
-        return f"{text}, {'one seed' if row['seeds'] == 1 else 'no interval'}"
+        few = "one seed" if row["seeds"] == 1 else "no interval"
+        return f'<span style="color:#999999">{text}, {few}</span>'
     low, high = (100 * end for end in row["interval"])
     return f"{text} ({low:+.2f} to {high:+.2f})"
 

@@ -108,8 +108,9 @@ def _row(row: Mapping[str, Any]) -> str:
     ):
         if difference is not None:
             parts.append(f"{100 * difference:+.2f} {other}{_ends(ends)}")
-    if row["seeds"] == 1:
-        parts.append("one seed calls nothing better or worse")
+    if 0 < row["seeds"] < 3:
+        few = "one seed calls" if row["seeds"] == 1 else "two seeds call"
+        parts.append(f"{few} nothing better or worse")
     for flag, number in row["flags"].items():
         why = f": {row['error']}" if row["error"] else ""
         parts.append(f"{number} of {row['runs']} runs {_FLAGS[flag]}{why}")

@@ -173,7 +173,7 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
         "--dry-run", "--set", "learn.0.losses=[dkd, {name: dkd, weight: 1}]"
     ).stdout
     (told,) = re.findall(r"^learn.*weight [^%]*%", left_open, re.MULTILINE)
-    assert " ".join(told.split()).startswith("learn.0.losses.0 (dkd): weight 1 for 100 classes,")
+    assert " ".join(told.split()).startswith("learn.0.losses.0 (dkd): weight 1 for 100 classes and")
     (tmp_path / "own_of_plan.py").write_text("raise SystemExit")
     own = ("--set", "student.model=python:own_of_plan:b", "--allow-code", "--allow-download")
     plan = json.loads(compress("--dry-run", "--json", *own).stdout)

@@ -62,8 +62,8 @@ def test_a_method_that_reads_layers_says_where_and_what_it_trains() -> None:
 
 def test_a_weight_that_depends_on_the_classes_says_how() -> None:
     text = " ".join(run("methods", "dkd").split())
-    assert "Weight where a recipe says none: 1 for 100 classes, else times the root of" in text
-    assert "(0.3162 for 10, 3.162 for 1000), raised from 0 over the first 8.3% of the" in text
+    assert "Weight where a recipe says none: 1 for 100 classes and more, for fewer times" in text
+    assert "classes / 100 (0.1 for 10), raised from 0 over the first 8.3% of the epochs" in text
 
 
 def test_one_scheme_can_be_pasted() -> None:

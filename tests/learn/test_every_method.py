@@ -265,6 +265,6 @@ def test_a_weight_that_the_recipe_leaves_open_is_noted(place: Place, tmp_path: P
     run(steps["distil"], place.given(steps, "distil"), tmp_path / "whole", noted)
     epochs = STUDENT["train"]["epochs"] / 12
     assert noted.notes[:2] == [
-        f"dkd: weight 0.3162, from 0 over {epochs:.3g} epochs",
+        f"dkd: weight 0.1, from 0 over {epochs:.3g} epochs",
         f"reviewkd: weight 1, from 0 over {epochs:.3g} epochs",
     ]

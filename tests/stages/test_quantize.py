@@ -12,6 +12,7 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
+from edgekd.learn.method import loss
 from edgekd.learn.quant import insertion
 from edgekd.learn.view_settings import Views
 from edgekd.progress import Progress
@@ -116,9 +117,15 @@ def test_struck_in_the_middle_of_learning_it_ends_in_the_same_bytes(
     }
 
 
-def test_learning_that_harms_is_undone(given: dict[str, Path], tmp_path: Path) -> None:
+def test_learning_that_harms_is_undone(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a usual weight would rise over the epochs of this training."""
+    told_of = list[float]()
+    monkeypatch.setattr(loss, "find_ramp", lambda term, epochs: told_of.append(epochs))
     wild = {"epochs": 1, "batch_size": 60, "optimizer": "sgd", "learning_rate": 3.0}
     made = run(given, tmp_path, train=wild, teachers=("student",))
+    assert told_of == [1]
     plain = run(given, tmp_path / "plain", train=None)
     (only,) = told(made)["rounds"]
     assert only["learned"] == only["post_training"]
