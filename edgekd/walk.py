@@ -249,3 +249,4 @@ def open_store(options: Options) -> Iterator[Store]:
     with ExitStack() as stack:
         stack.enter_context(store.lock("store", shared=True, wait=options.wait))
         yield store
+        store.save_verified()

@@ -4,6 +4,7 @@
     cas/ab/<sha256>      blobs, never changed
     ac/<key>.json        one small manifest a stage result, written last: the result exists iff this
                          parses, its key is the hash of its inputs and every blob it names verifies
+    verified.json        in which state large blobs were found whole
     work/<key>/          what a running stage keeps for its own resume (checkpoints)
     locks/<key>          flock; the kernel drops it when its holder dies; ``<sha256>.blob`` of a blob
     quarantine/          what failed verification, for a look
@@ -34,10 +35,13 @@ from edgekd.store.manifest import Blob
 from edgekd.store.manifest import CreationTime
 from edgekd.store.manifest import StoreEntry
 from edgekd.store.manifest import compute_key
+from edgekd.store.verification import VerifiedBlobs
+from edgekd.store.verification import digest_blob
 
 __all__ = ["MARKER", "Blob", "StoreEntry", "Garbage", "CreationTime", "Store", "compute_key"]
 
 MARKER = "edgekd-store.json"
+VERIFIED = "verified.json"
 BLOB = ".blob"
 """Ending of a blob's lock: a key and a blob may have the same digest, if somebody wants that."""
 FOLDERS = ("cas", "ac", "work", "locks", "quarantine")
@@ -48,6 +52,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._verified = VerifiedBlobs(root / VERIFIED)
 
     def open(self) -> Store:
         """Make the folders.
@@ -177,7 +182,7 @@ class Store:
         self._quarantine(self._manifest_path(key))
         for sha256 in {blob.sha256 for blob in entry.files.values()} if entry is not None else ():
             with self._blob_lock(sha256):  # else a sound one that was just put there could go
-                if self._digest(sha256) != sha256:
+                if digest_blob(self.blob_path(sha256)) != sha256:
                     self._quarantine(self.blob_path(sha256))
 
     def entries(self) -> Iterator[StoreEntry]:
@@ -216,7 +221,7 @@ class Store:
         return self.lock(f"{sha256}{BLOB}")
 
     def verify(self) -> list[str]:
-        """One line for each manifest or blob that does not verify; nothing is changed."""
+        """One line for each manifest or blob that does not verify, all hashed anew; nothing is changed."""
         faults = []
         for path in sorted(garbage.list_folder(self.root / "ac")):
             try:
@@ -225,9 +230,13 @@ class Store:
                 faults.append(str(error))
                 continue
             for name, blob in entry.files.items():
-                if not self._sound(blob):
+                if not self._sound(blob, anew=True):
                     faults.append(f"{entry.key[:12]} {name}: its blob is missing or changed")
         return faults
+
+    def save_verified(self) -> None:
+        """Let later runs know which large blobs were found whole."""
+        self._verified.save()
 
     def garbage(self, keep: Collection[str]) -> Garbage:
         """Return what goes if only the results in `keep` stay."""
@@ -254,23 +263,8 @@ class Store:
     def _bad(self, entry: StoreEntry) -> list[Blob]:
         return [blob for blob in entry.files.values() if not self._sound(blob)]
 
-    def _sound(self, blob: Blob) -> bool:
-        path = self.blob_path(blob.sha256)
-        try:
-            fits = path.lstat().st_size == blob.size_bytes
-        except OSError:
-            return False
-        return fits and self._digest(blob.sha256) == blob.sha256
-
-    def _digest(self, sha256: str) -> str | None:
-        """Return what the bytes under that name really are; None if there is no file inside the store."""
-        path = self.blob_path(sha256)
-        if path.parent.is_symlink() or path.parent.parent.is_symlink():
-            return None
-        try:
-            return files.digest_file(path, follow=False)
-        except InputError:
-            return None
+    def _sound(self, blob: Blob, *, anew: bool = False) -> bool:
+        return self._verified.is_sound(self.blob_path(blob.sha256), blob, anew=anew)
 
     def _quarantine(self, path: Path) -> None:
         if path.exists() or path.is_symlink():
