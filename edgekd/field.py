@@ -64,10 +64,36 @@ class RaggedRows:
 
     def __getitem__(self, numbers: NDArray[Any] | slice) -> RaggedRows:
         """The rows at `numbers`, in that order, copied."""
-        import numpy as np
-
-        chosen = np.arange(len(self))[numbers]
+        chosen = find_row_numbers(len(self), numbers)
         return from_rows([self.row(number) for number in chosen.tolist()], self.values)
+
+
+def find_row_numbers(count: int, numbers: NDArray[Any] | slice | int) -> NDArray[np.int64]:
+    """Return which of `count` rows an index means, each from 0 on; what that takes does not grow with `count`.
+
+    Raises:
+        IndexError: if it means a row that is not there.
+    """
+    import numpy as np
+
+    if isinstance(numbers, slice):
+        return np.arange(*numbers.indices(count))
+    chosen = np.asarray(numbers)
+    if chosen.dtype.kind not in "iu":
+        return np.asarray(np.arange(count)[chosen])
+    beyond = chosen[(chosen < -count) | (chosen >= count)]
+    if beyond.size:
+        raise IndexError(f"got row {beyond.flat[0]}, want one of {count}")
+    return np.asarray(np.where(chosen < 0, chosen + count, chosen), np.int64)
+
+
+def sum_lengths(lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where each of N rows begins, and where the last ends: [N + 1]."""
+    import numpy as np
+
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 def from_rows(rows: Sequence[NDArray[Any]], like: NDArray[Any]) -> RaggedRows:

@@ -18,6 +18,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
+from edgekd.field import sum_lengths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,12 +52,11 @@ def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> Non
         MachineError: if the disk is full.
         ValueError: for a type of element that the format lacks.
     """
-    import numpy as np
 
     parts: dict[str, tuple[str, tuple[int, ...], Any]] = {}
     for name, each in rows.items():
         if isinstance(each, RaggedRows):
-            offsets = np.cumsum([0, *each.lengths[order].tolist()], dtype=np.int64)
+            offsets = sum_lengths(each.lengths[order])
             parts[name + OFFSETS] = "int64", offsets.shape, offsets
             shape = (int(offsets[-1]), *each.values.shape[1:])
             parts[name] = str(each.values.dtype), shape, each

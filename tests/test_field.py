@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from edgekd import field
 from edgekd import fields
 from edgekd.errors import InputError
+from edgekd.field import find_row_numbers
+from edgekd.field import sum_lengths
 from edgekd.fields.boxes import Boxes
 from edgekd.fields.classes import Classes
 from edgekd.fields.image import Image
@@ -101,3 +104,22 @@ def test_whatever_a_stranger_wrote_is_a_field_or_refused(
     except ValueError:
         return
     assert fields.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [np.array([3, -1, 0]), np.array([], int), slice(1, None, 2), 2, -5, np.arange(5) % 2 == 0],
+    ids=str,
+)
+def test_an_index_means_the_rows_that_numpy_says(numbers: Any) -> None:
+    found = find_row_numbers(5, numbers)
+    assert np.array_equal(found, np.arange(5)[numbers]) and found.dtype == np.int64
+    for beyond in (5, -6, np.array([0, 5])):
+        with pytest.raises(IndexError):
+            find_row_numbers(5, beyond)
+
+
+def test_rows_begin_where_the_ones_before_end() -> None:
+    lengths = np.array([3, 0, 2], np.int32)
+    assert sum_lengths(lengths).tolist() == [0, 3, 3, 5]
+    assert sum_lengths(np.zeros(0, int)).tolist() == [0]

@@ -24,6 +24,8 @@ from edgekd.cores import count_cores
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
+from edgekd.field import find_row_numbers
+from edgekd.field import sum_lengths
 from edgekd.learn.formats.image import LIMIT_BYTES
 from edgekd.learn.formats.image import EncodedImage
 from edgekd.learn.formats.image import Part
@@ -52,7 +54,7 @@ class RaggedFiles(RaggedRows):
             paths: of the files.
             places: [N, 3]: of each row the number of its file, its first byte there, and how many it has.
         """
-        offsets = np.cumsum([0, *places[:, 2].tolist()], dtype=np.int64)
+        offsets = sum_lengths(places[:, 2])
         super().__init__(np.empty(0, np.uint8), offsets)
         self.paths, self.places = paths, places
 
@@ -132,7 +134,7 @@ class RaggedChoice(RaggedRows):
     """Some rows of others, gathered when they are asked for."""
 
     def __init__(self, whole: RaggedRows, chosen: NDArray[np.int64]) -> None:
-        offsets = np.cumsum([0, *whole.lengths[chosen].tolist()], dtype=np.int64)
+        offsets = sum_lengths(whole.lengths[chosen])
         super().__init__(whole.values[:0], offsets)
         self.whole, self.chosen = whole, chosen
 
@@ -175,7 +177,7 @@ class EncodedImages:
         Raises:
             InputError: if one is broken.
         """
-        chosen = np.arange(len(self))[numbers]
+        chosen = find_row_numbers(len(self), numbers)
         return self._gather(chosen, lambda place, image: image.decode(self.form))
 
     def choose(self, numbers: NDArray[np.int64]) -> EncodedImages:
