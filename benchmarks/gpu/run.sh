@@ -13,7 +13,7 @@ needed="import click, lightning_fabric, numpy, onnx, platformdirs, psutil, pydan
 if ! "$python" -c "$needed" 2>/dev/null; then
   site=$(mktemp -d)
   if compgen -G '.whl/*.whl' >/dev/null; then
-    "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$site" .whl/*.whl
+    "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$site" .whl/*.whl || true
   else
     "$python" -m pip install -q --no-cache-dir --target "$site" pydantic platformdirs safetensors lightning-fabric psutil click PyYAML || true
   fi
