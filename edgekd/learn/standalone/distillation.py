@@ -21,6 +21,7 @@ from torch import nn
 from edgekd.display import make_display
 from edgekd.errors import InputError
 from edgekd.learn.arithmetic import choose_device
+from edgekd.learn.compiler import find_compiler
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.settings import Arithmetic
@@ -213,10 +214,12 @@ def _zeros(inputs: Inputs) -> Inputs:
 
 
 def _arithmetic(training: Training) -> Arithmetic:
-    """What `auto` is where nothing is measured: float32 in torch's own memory order, on its threads."""
+    """What `auto` is where nothing is measured: float32 in torch's own memory order, on its threads, not compiled."""
     precision, last = training.precision, training.channels_last
     return Arithmetic(
         precision="fp32" if precision == "auto" else precision,
         channels_last=last is True,
         threads=training.threads or torch.get_num_threads(),
+        # Where there is none the training says so and goes on without.
+        compiler=(find_compiler() or "c++") if training.compile is True else None,
     )

@@ -39,6 +39,26 @@ def test_a_teacher_learns_and_teaches(capsys: pytest.CaptureFixture[str]) -> Non
     assert same == history
 
 
+@pytest.mark.parametrize("asked", [True, "auto", None])
+def test_a_student_is_compiled_where_that_is_said(
+    asked: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As if there were no C++ compiler: it says so and learns the same."""
+    settings: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "quiet": True}
+    compiled: list[object] = []
+
+    def refuse(forward: object, **_: object) -> None:
+        compiled.append(forward)
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(torch, "compile", refuse)
+    _, plain = distil(net(4), None, batches(), **settings)
+    assert not compiled
+    assert distil(net(4), None, batches(), **settings, compile=asked)[1] == plain
+    assert bool(compiled) == (asked is True)
+
+
 def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"epochs": 4, "learning_rate": 0.1, "quiet": True}
     _, whole = distil(net(2), net(4), batches(), **settings)
