@@ -31,7 +31,7 @@ def build_knowledge(
     recipe_path: Path,
     options: Options,
     progress: Progress,
-    source: Path | None = None,
+    source: Path | str | None = None,
 ) -> dict[str, StoreEntry]:
     """Make the answers that steps of learning read, and what they stand on; by the labels of their steps.
 
@@ -40,7 +40,7 @@ def build_knowledge(
         recipe_path: where it lies.
         options: where results are stored, and what may run.
         progress: is told how far it is.
-        source: a folder of exported answers, which are taken instead of asking.
+        source: a folder of exported answers, or its URL, which are taken instead of asking.
 
     Returns:
         By label; nothing on ranks beside the first, which take part.
@@ -63,14 +63,13 @@ def _build_alone(
     recipe_path: Path,
     options: Options,
     progress: Progress,
-    source: Path | None,
+    source: Path | str | None,
 ) -> dict[str, StoreEntry]:
     """What rank 0 does."""
     from edgekd.bench.machine import fingerprint
-    from edgekd.learn.knowledge import layout
 
     if source is not None:  # before anything is trained
-        layout.read_manifest(source / MANIFEST)
+        _require_source(source, options)
     folder = recipe_path.resolve().parent
     todo = steps(recipe, folder, options)
     if not settling.find_open_steps(recipe):
@@ -95,6 +94,23 @@ def _build_alone(
         return {label: walker.entries[label] for label in labels}
 
 
+def _require_source(source: Path | str, options: Options) -> None:
+    """
+    Raises:
+        InputError: if there are no exported answers, or the network would be needed and may not be used.
+        MachineError: if a URL cannot be read.
+    """
+    from edgekd.learn.knowledge import fetching
+    from edgekd.learn.knowledge import layout
+
+    if isinstance(source, Path):
+        layout.read_manifest(source / MANIFEST)
+        return
+    if fetching.needs_network(source) and not options.allow_download:
+        raise InputError(f"{source}: got no leave to use the network", hint="--allow-download")
+    fetching.fetch_manifest(source)
+
+
 def _list_stored(todo: Sequence[Step], recipe_path: Path) -> list[str]:
     labels = [step.label for step in todo if step.stage is knowledge.STAGE]
     if not labels:
@@ -111,8 +127,9 @@ def _list_needed(todo: Sequence[Step], labels: Sequence[str]) -> list[Step]:
     return [step for step in todo if step.label in wanted]
 
 
-def _bring(source: Path, needed: Sequence[Step], label: str, walker: Walker) -> None:
+def _bring(source: Path | str, needed: Sequence[Step], label: str, walker: Walker) -> None:
     """Put exported answers where the step of that label goes on from them, unless it has its result."""
+    from edgekd.learn.knowledge import fetching
     from edgekd.learn.knowledge import importing
 
     makers = {step.label: step for step in needed}
@@ -121,6 +138,8 @@ def _bring(source: Path, needed: Sequence[Step], label: str, walker: Walker) -> 
     key = compute_key(key_inputs(step, given, walker.bindings, origin_of(step, makers)))
     with store.lock(key):
         if store.peek(key) is None:
-            importing.import_shards(
-                source, files.make_folder(store.work_folder(key) / "checkpoints")
-            )
+            folder = files.make_folder(store.work_folder(key) / "checkpoints")
+            if isinstance(source, Path):
+                importing.import_shards(source, folder)
+            else:
+                fetching.fetch_shards(source, folder)

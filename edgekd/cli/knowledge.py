@@ -35,8 +35,9 @@ def command() -> None:
 @click.option(
     "--from",
     "source",
-    type=FOLDER,
-    help="Take answers that `export` wrote; they are checked, and what is broken is asked anew.",
+    metavar="FOLDER|URL",
+    help="Take answers that `export` wrote, from a folder or any URL that fsspec reads; they are checked, and what is "
+    "broken is asked anew.",
 )
 @shared.allow_code
 @shared.allow_download
@@ -47,7 +48,7 @@ def build(
     store: Path | None,
     overrides: tuple[str, ...],
     data_dir: Path | None,
-    source: Path | None,
+    source: str | None,
     allow_code: bool,
     allow_download: bool,
     no_wait: bool,
@@ -61,6 +62,7 @@ def build(
     from edgekd import run
     from edgekd.api import stored_answers
     from edgekd.display import make_display
+    from edgekd.learn.knowledge.fetching import is_url
 
     loaded, loud = recipes.load(recipe, overrides), get_volume()
     options = run.Options(
@@ -73,7 +75,8 @@ def build(
         overrides=overrides,
     )
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
-        made = stored_answers.build_knowledge(loaded, recipe, options, progress, source)
+        taken = source if source is None or is_url(source) else Path(source)
+        made = stored_answers.build_knowledge(loaded, recipe, options, progress, taken)
     _show([(label, entry) for label, entry in made.items()], open_store(options.store), as_json)
 
 
