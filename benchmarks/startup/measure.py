@@ -2,7 +2,8 @@
 
     python benchmarks/startup/measure.py --run-dir runs/quickstart --output benchmarks/startup/result.json
 
-`import`: ``import edgekd``. `help`: ``edgekd --help``. `bench`: ``edgekd bench model.onnx`` until its first worker is asked to measure. `again`:
+`import`: ``import edgekd``. `help`: ``edgekd --help``. `bench`: ``edgekd bench model.onnx`` until its first worker is asked to measure: it compiles for every engine that is
+installed, each in a worker that imports it. `bench-one`: the same with ``--runtime onnxruntime``. `again`:
 ``edgekd compress pipelines/quickstart.yaml`` when nothing has changed (seconds; the run must be finished). `call`:
 what the timing loop adds to one inference (microseconds).
 """
@@ -25,7 +26,7 @@ def first(*rest, **more):
     raise SystemExit(0)
 monitor.Monitor.__call__ = first
 from edgekd.cli import run
-run(["bench", sys.argv[1], "--processes", "6"])
+run(["bench", *sys.argv[1:], "--processes", "6"])
 """
 HELP = "from edgekd.cli import run; run(['--help'])"
 
@@ -59,11 +60,13 @@ def main() -> None:
     given = parser.parse_args()
     store = ["--store", str(given.store)] if given.store else []
     again = ["compress", "pipelines/quickstart.yaml", "--run-dir", str(given.run_dir), *store]
+    model = str(given.run_dir / "bundle" / "model.onnx")
     orders = {
         "click": [sys.executable, "-c", "import click"],
         "import": [sys.executable, "-c", "import edgekd"],
         "help": [sys.executable, "-c", HELP],
-        "bench": [sys.executable, "-c", BENCH, str(given.run_dir / "bundle" / "model.onnx")],
+        "bench": [sys.executable, "-c", BENCH, model],
+        "bench-one": [sys.executable, "-c", BENCH, model, "--runtime", "onnxruntime"],
         "again": [sys.executable, "-m", "edgekd", *again],
     }
     took: dict[str, list[float]] = {name: [] for name in orders}
@@ -75,7 +78,7 @@ def main() -> None:
         "seconds": {name: summary(values) for name, values in took.items()},
         "ratio_to_click": {
             name: summary([a / b for a, b in zip(took[name], took["click"], strict=True)])
-            for name in ("import", "help", "bench")
+            for name in ("import", "help", "bench", "bench-one")
         },
         "harness_us_per_call": call_us(),
     }
