@@ -30,8 +30,13 @@ from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.store import Store
 
-SHARED = ("train", "distil", "quantize", "knowledge")
-"""Stages that every rank runs; their modules have these names, too."""
+SHARED = {
+    "train": "edgekd.stages.train",
+    "distil": "edgekd.stages.distil",
+    "quantize": "edgekd.stages.quantize",
+    "knowledge": "edgekd.stages.knowledge",
+}
+"""Stages that every rank runs, and the modules of them."""
 
 
 def describe_order(step: Step, given: Given, context: Context) -> Order:
@@ -77,9 +82,7 @@ def find_stage(name: str) -> Stage:
     Raises:
         KeyError: if it is another.
     """
-    if name not in SHARED:
-        raise KeyError(name)
-    stage: Stage = importlib.import_module(f"edgekd.stages.{name}").STAGE
+    stage: Stage = importlib.import_module(SHARED[name]).STAGE
     return stage
 
 

@@ -1,8 +1,13 @@
-"""Which tests go first."""
+"""Which tests go first, and that none depends on how busy the machine is."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings
+
+settings.register_profile("edgekd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edgekd")
 
 FIRST = ("test_compress.py", "test_onnx_file.py", "test_own_task.py")
 """Of two workers one makes the run that many files share, and the other need not wait for it."""
