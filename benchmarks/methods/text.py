@@ -53,9 +53,10 @@ images, for all methods alike. What is given is the accuracy of the last weights
 
 ## What it does not show
 
-Ten classes, one data set, students that see {subset:,} small images for {total} steps: far from convergence. Soft answers need longer: of the 253
-runs of an earlier protocol (full size, 5,000 images, 780 steps, two rates, weights of papers, one to three seeds) `kd` had gained 1.8
-points with three seeds; they are not comparable, are left out here, and lie in the history of this file (before 30 November 2026). Methods are
+Ten classes, one data set, students that see {subset:,} small images for {total} steps: far from convergence. Soft answers may need longer: in the 253
+runs of an earlier protocol (full size, 5,000 images, 780 steps, two rates, weights of papers, one to three seeds, another teacher) `kd` had
+gained 1.8 points with three seeds in a pair like `same`; they are not comparable, are left out here, and lie in the history of this file
+(before 30 November 2026). For `kd-standardized` the scaled weight is no better than its authors'. Methods are
 not tuned one by one, so that a loss that adds much to the gradient meets a rate that was the best without it. Which rule for weights is the
 better one was seen on these runs' own validation and test accuracies, after the root had been tried. Nothing here has more than ten
 classes. Two pairs of one teacher say little of others.
