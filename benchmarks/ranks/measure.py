@@ -5,8 +5,9 @@
 
 `throughput`: one global batch, a live teacher, kd and cross-entropy; the two take turns, `--turns` times; a ratio is
 that of one turn, the figure their median with the smallest and largest. The losses are those of the first 20 steps.
-`kills`: `edgekd knowledge build` on two ranks; one of the two is killed (-9) after a time drawn at random, then the same
-command runs to its end; what the store holds has to be, byte for byte, what a run that nobody disturbed made.
+Where others use the machine: `--clock processor`.
+`kills`: `edgekd knowledge build` on two ranks; one of the two is killed (-9) after a time drawn at random, then the
+same command runs to its end; what the store holds has to be, byte for byte, what a run that nobody disturbed made.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,8 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], int]] = {
     "resnet8-w8 by resnet8-w16, 8 px": ("resnet8", "resnet8", {"base": 8}, {"base": 16}, 8),
 }
 """Builders and arguments of student and teacher, pixels a side."""
+CLOCKS = {"wall": "began_s", "processor": "processor_s"}
+"""The processor's time, beside one process of one thread, is that of a machine which others use, too."""
 RECIPE = """
 name: tiny
 data: {source: digits, test: 0.5, validation: 0.2}
@@ -67,7 +71,7 @@ views: {count: 4, crop: 1, flip: false}
 knowledge: {encoding: fp32}
 teacher:
   model: {name: resnet8, base: 8}
-  train: {epochs: 12, batch_size: 64, learning_rate: 0.05, precision: fp32, channels_last: true, threads: 1,
+  train: {epochs: 8, batch_size: 64, learning_rate: 0.05, precision: fp32, channels_last: true, threads: 1,
           checkpoint_every_s: 0}
 student:
   model: {name: resnet8, base: 4}
@@ -104,10 +108,12 @@ def train(shape: str, folder: Path, threads: int) -> None:
     teacher = network(teaching, large, side, 2).eval().requires_grad_(False)
     teacher.to(memory_format=torch.channels_last)
     began_s: list[float] = []
+    processor_s: list[float] = []
     scheme = offline(finished.run_teacher(teacher, None))
 
     def lessons(student: nn.Module, seen: Any) -> Any:
         began_s.append(time.perf_counter())
+        processor_s.append(time.process_time())
         return scheme.lessons(student, seen)
 
     terms = [
@@ -129,9 +135,8 @@ def train(shape: str, folder: Path, threads: int) -> None:
         score=None,
     )
     history = fit(run)  # an epoch is a step: it has a row for each
-    if not ranks.rank():
-        value = {"history": history, "began_s": began_s}
-        (folder / "found.json").write_text(json.dumps(value))
+    value = {"history": history, "began_s": began_s, "processor_s": processor_s}
+    (folder / f"found-{ranks.rank()}.json").write_text(json.dumps(value))
 
 
 def start(arguments: list[str], processes: int, log: Path) -> subprocess.Popen[bytes]:
@@ -141,45 +146,66 @@ def start(arguments: list[str], processes: int, log: Path) -> subprocess.Popen[b
     return subprocess.Popen(command, env=settings, stdout=log.open("ab"), stderr=subprocess.STDOUT)
 
 
-def train_beside(shape: str, processes: int, folder: Path) -> dict[str, Any]:
-    """What one launch of so many processes found."""
+def train_beside(shape: str, processes: int, threads: int, folder: Path) -> list[dict[str, Any]]:
+    """What one launch of so many processes found, a rank each."""
     place = folder / str(processes)
     place.mkdir(exist_ok=True)
-    order = ["train", "--shape", shape, "--folder", str(place), "--threads", str(2 // processes)]
+    order = ["train", "--shape", shape, "--folder", str(place), "--threads", str(threads)]
     done = start([__file__, *order], processes, place / "log")
     if done.wait(timeout=280):
         raise RuntimeError((place / "log").read_text()[-3000:])
-    found: dict[str, Any] = json.loads((place / "found.json").read_text())
-    (place / "found.json").unlink()
-    return found
+    return [json.loads((place / f"found-{rank}.json").read_text()) for rank in range(processes)]
 
 
-def measure_throughput(turns: int) -> dict[str, Any]:
-    rows = {}
+def step_s(found: list[dict[str, Any]], clock: str) -> float:
+    """Seconds of a step: the median by the wall, or the processor's of all ranks together."""
+    steps = [np.diff(each[clock][WARM_STEPS:]) for each in found]
+    return float(np.median(steps[0]) if clock == "began_s" else sum(map(np.mean, steps)))
+
+
+class Beside:
+    """One process and two ranks that take turns at one shape."""
+
+    def __init__(self, shape: str, clock: str) -> None:
+        self.shape, self.clock = shape, clock
+        self.ratios: list[float] = []
+        self.step_ms: dict[int, list[float]] = {1: [], 2: []}
+        self.apart = 0.0
+
+    def take_turn(self, folder: Path) -> None:
+        """One more ratio; who goes first changes."""
+        found = {}
+        for count in (1, 2) if len(self.ratios) % 2 else (2, 1):
+            threads = 2 if count == 1 and self.clock == "began_s" else 1
+            found[count] = train_beside(self.shape, count, threads, folder)
+            self.step_ms[count].append(1000 * step_s(found[count], self.clock))
+        self.ratios.append(self.step_ms[1][-1] / self.step_ms[2][-1])
+        first, second = (found[count][0]["history"][:STEPS] for count in (1, 2))
+        pairs = zip(first, second, strict=True)
+        self.apart = max(self.apart, *(abs(a[key] - b[key]) for a, b in pairs for key in a))
+
+    def describe(self) -> dict[str, Any]:
+        """The median and the range of what was found so far."""
+        return {
+            "turns": len(self.ratios),
+            "ratio": statistics.median(self.ratios),
+            "ratio_range": [min(self.ratios), max(self.ratios)],
+            "one_process_step_ms": statistics.median(self.step_ms[1]),
+            "two_ranks_step_ms": statistics.median(self.step_ms[2]),
+            "largest_loss_difference_in_20_steps": self.apart,
+        }
+
+
+def measure_throughput(turns: int, clock: str, shapes: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield all that was found after each turn of each shape."""
+    rows = {shape: Beside(shape, clock) for shape in shapes}
+    facts = {"batch": BATCH, "torch": torch.__version__, "clock": clock}
     with tempfile.TemporaryDirectory() as folder:
-        for shape in SHAPES:
-            ratios, step_ms, apart = [], {1: [], 2: []}, 0.0
-            for turn in range(turns):
-                order = (1, 2) if turn % 2 else (2, 1)
-                found = {count: train_beside(shape, count, Path(folder)) for count in order}
-                took = {
-                    count: statistics.median(np.diff(each["began_s"][WARM_STEPS:]))
-                    for count, each in found.items()
-                }
-                ratios.append(took[1] / took[2])
-                for count, seconds in took.items():
-                    step_ms[count].append(1000 * seconds)
-                pairs = zip(found[1]["history"][:STEPS], found[2]["history"][:STEPS], strict=True)
-                apart = max(apart, *(abs(a[k] - b[k]) for a, b in pairs for k in a))
-                print(f"{shape}: {ratios[-1]:.3f}, losses apart {apart:.1e}", flush=True)
-            rows[shape] = {
-                "ratio": statistics.median(ratios),
-                "ratio_range": [min(ratios), max(ratios)],
-                "one_process_step_ms": statistics.median(step_ms[1]),
-                "two_ranks_step_ms": statistics.median(step_ms[2]),
-                "largest_loss_difference_in_20_steps": apart,
-            }
-    return {"batch": BATCH, "turns": turns, "torch": torch.__version__, "rows": rows}
+        for _ in range(turns):
+            for shape, row in rows.items():
+                row.take_turn(Path(folder))
+                print(shape, row.describe(), flush=True)
+                yield {**facts, "rows": {n: r.describe() for n, r in rows.items() if r.ratios}}
 
 
 def build(folder: Path, recipe: Path) -> subprocess.Popen[bytes]:
@@ -208,7 +234,8 @@ def find_rank(launcher: int, rank: int) -> int | None:
     return None
 
 
-def measure_kills(runs: int, seed: int) -> dict[str, Any]:
+def measure_kills(runs: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield all that was found after each run."""
     draw, rows = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder:
         recipe = Path(folder) / "recipe.yaml"
@@ -237,7 +264,8 @@ def measure_kills(runs: int, seed: int) -> dict[str, Any]:
                  "ended_after_s": round(ended_s, 2), "lost_rank_named": named, "second_exit": again, "same_bytes": same}
             )  # fmt: skip
             print(rows[-1], flush=True)
-    return {"undisturbed_s": round(took_s, 1), "seed": seed, "files": len(wanted), "runs": rows}
+            facts = {"undisturbed_s": round(took_s, 1), "seed": seed, "files": len(wanted)}
+            yield {**facts, "runs": rows}
 
 
 def main() -> None:
@@ -245,6 +273,7 @@ def main() -> None:
     parser.add_argument("what", choices=["throughput", "kills", "train"])
     parser.add_argument("--output", type=Path)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shape")
@@ -254,14 +283,15 @@ def main() -> None:
     if given.what == "train":
         train(given.shape, given.folder, given.threads)
         return
-    found = (
-        measure_throughput(given.turns)
-        if given.what == "throughput"
-        else measure_kills(given.runs, given.seed)
-    )
-    found["command"] = " ".join(["python", *sys.argv])
-    if given.output is not None:
-        given.output.write_text(json.dumps(found, indent=1) + "\n")
+    if given.what == "throughput":
+        shapes = [given.shape] if given.shape else list(SHAPES)
+        results = measure_throughput(given.turns, CLOCKS[given.clock], shapes)
+    else:
+        results = measure_kills(given.runs, given.seed)
+    for found in results:
+        found["command"] = " ".join(["python", *sys.argv])
+        if given.output is not None:
+            given.output.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -99,9 +99,9 @@ class _BatchNorm(torch.autograd.Function):
         size = given.numel() // given.shape[1] * ranks.count()
         share = -scale / size if weight is None else -scale * weight / size
         slope = share * scale * sums[0]
-        shift = share * sums[1] - slope * mean
-        sides = _sides(given)
-        whole = as_constants.addcmul_(given, slope.view(sides)).add_(shift.view(sides))
+        shift, sides = share * sums[1], _sides(given)
+        centred = given - mean.view(sides)  # slope times mean would drown channels that hardly vary
+        whole = as_constants.addcmul_(centred, slope.view(sides)).add_(shift.view(sides))
         return whole, None if weight is None else of_weight, None if bias is None else of_bias, None
 
 
