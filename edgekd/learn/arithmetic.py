@@ -96,6 +96,13 @@ def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Return `values` on `device`; the host does not wait until they have come to an accelerator."""
+    if device.type != "cuda" or values.device.type == "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 def get_random_states() -> dict[str, Tensor]:
     """Return where torch's generators are, of the CPU and of the accelerator in use."""
     found = {"random": torch.get_rng_state()}

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.arithmetic import to_device
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -55,7 +57,7 @@ def label_signals(batch: TensorBatch) -> dict[str, Tensor]:
     """Return all targets by name, and ``sample_indices``; ``label_indices`` only where no view mixes samples."""
     labels = batch.targets.get("labels")
     indices = {} if labels is None or labels.ndim != 1 else {"label_indices": labels}
-    numbers = torch.from_numpy(batch.indices).to(batch.device)
+    numbers = to_device(torch.from_numpy(batch.indices), batch.device)
     return {**batch.targets, "sample_indices": numbers, **indices}
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn.arithmetic import to_device
 from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.reading import KnowledgeReader
 from edgekd.learn.knowledge.reading import find_broken_shards
@@ -38,9 +39,9 @@ def read_teacher(answers: NDArray[Any]) -> TeacherFunction:
 
     def teacher_logits(batch: TensorBatch) -> Tensor:
         if answers.dtype.names is None:
-            return torch.from_numpy(answers[batch.view, batch.indices]).to(batch.device)
+            return to_device(torch.from_numpy(answers[batch.view, batch.indices]), batch.device)
         each = (answers[name][batch.view, batch.indices] for name in answers.dtype.names)
-        return cast(Tensor, tuple(torch.from_numpy(one).to(batch.device) for one in each))
+        return cast(Tensor, tuple(to_device(torch.from_numpy(one), batch.device) for one in each))
 
     return teacher_logits
 
@@ -60,7 +61,7 @@ class StoredTeacher:
             answers = len(arrays) - self._layers
             taps.fill(arrays[answers:], batch.device)
             arrays = arrays[:answers]
-        each = tuple(torch.from_numpy(one).to(batch.device) for one in arrays)
+        each = tuple(to_device(torch.from_numpy(one), batch.device) for one in arrays)
         return each[0] if len(each) == 1 else cast(Tensor, each)
 
 

@@ -59,12 +59,15 @@ def _fitting_size(samples: int) -> int:
 def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) -> TensorBatch:
     """A batch on the training device, images in the memory order of the arithmetic."""
     device = arithmetic.choose_device()
-    inputs = [_to_tensor(each).to(device) for each in batch.inputs]
+    inputs = [arithmetic.to_device(_to_tensor(each), device) for each in batch.inputs]
     return TensorBatch(
         batch.indices,
         batch.view,
         tuple(arithmetic.to_memory_format(each, resolved.channels_last) for each in inputs),
-        {name: _to_tensor(each).to(device) for name, each in batch.targets.items()},
+        {
+            name: arithmetic.to_device(_to_tensor(each), device)
+            for name, each in batch.targets.items()
+        },
         epoch,
         epochs,
     )

@@ -15,6 +15,7 @@ from typing import cast
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.arithmetic import choose_device
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
@@ -25,6 +26,9 @@ from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.depth import LayerRates
 from edgekd.progress import Progress
+
+AHEAD_OF_ACCELERATOR = 2
+"""Threads that prepare batches while an accelerator learns."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,5 +72,10 @@ class TrainingRun:
             batch_size=training.batch_size,
             seed=self.seed,
             start=start,
-            workers=training.workers,
+            workers=training.workers or _needed_workers(),
         )
+
+
+def _needed_workers() -> int:
+    """Threads that prepare batches where nobody says how many: an accelerator waits for none; a CPU has no core to spare."""
+    return AHEAD_OF_ACCELERATOR if choose_device().type == "cuda" else 0

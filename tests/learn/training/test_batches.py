@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from edgekd.errors import InputError
+from edgekd.learn.arithmetic import to_device
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.batches import fit_batch
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
+from tests.learn.training.test_fit import run
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -51,3 +57,35 @@ def test_no_batch_is_larger_than_what_there_is() -> None:
     with pytest.raises(InputError) as failed:
         require_full_batch(128, 87)
     assert failed.value.hint == "write batch_size: 16 in that train"
+
+
+def test_an_accelerator_is_given_pinned_copies_that_nobody_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: calls.append("pinned") or self)
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, device, **words: calls.append((device, words)) or self
+    )
+    to_device(torch.zeros(2), torch.device("cuda", 0))
+    assert calls == ["pinned", (torch.device("cuda", 0), {"non_blocking": True})]
+    calls.clear()
+    to_device(torch.zeros(2), torch.device("cpu"))
+    assert calls == [(torch.device("cpu"), {})]
+
+
+@pytest.mark.parametrize(
+    ("device", "said", "want"), [("cpu", 0, 0), ("cuda", 0, 2), ("cuda", 1, 1), ("cpu", 3, 3)]
+)
+def test_batches_are_prepared_ahead_of_an_accelerator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, said: int, want: int
+) -> None:
+    monkeypatch.setattr("edgekd.learn.training.run.choose_device", lambda: torch.device(device))
+    asked: list[int] = []
+
+    def batches(**words: Any) -> Iterator[Batch]:
+        asked.append(words["workers"])
+        return iter(())
+
+    list(run(tmp_path, training={"workers": said}, batches=batches).open_epoch(0, 0))
+    assert asked == [want]
