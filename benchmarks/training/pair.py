@@ -35,8 +35,8 @@ from edgekd.learn.settings import Training
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
-from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 
 VALIDATION, BATCH, RATE, DECAY, TEMPERATURE = 3_000, 128, 0.15, 2e-4, 4.0
