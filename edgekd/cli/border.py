@@ -53,6 +53,7 @@ def run_guarded(work: Callable[[], object]) -> tuple[CommandExit, BaseException 
     except SystemExit as error:
         return CommandExit(error.code if isinstance(error.code, int) else 1), None
     except BaseException as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a launcher's must not hide who failed
         return _ending(error), error
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.errors import EdgekdError
 from edgekd.errors import MachineError
 from edgekd.launch import interruption
 from edgekd.launch.failure import RankFailure
@@ -73,9 +74,10 @@ class Watch:
     def find_cause(self, error: BaseException) -> RankFailure | None:
         """The failure of another rank that made `error` here; None if it is of this rank's own making.
 
-        What a library raises when its partner is gone, and a signal, may come before the word of who failed.
+        What a library raises when its partner is gone, and a signal, may come before the word of who failed; and an
+        interruption may leave as what a library makes of it.
         """
-        if not isinstance(error, KeyboardInterrupt | RuntimeError):
+        if isinstance(error, EdgekdError):
             return None
         self._failed.wait(SIGNAL_CAUSE_S if isinstance(error, KeyboardInterrupt) else CAUSE_S)
         return choose_cause(self._failures)

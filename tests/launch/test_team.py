@@ -143,6 +143,21 @@ def test_what_a_library_raises_for_a_lost_partner_is_told_as_that() -> None:
         First().rank.run(raising(RuntimeError("of its own")))
 
 
+def test_an_interruption_that_a_library_turns_into_something_else_is_told_as_what_it_was() -> None:
+    other = Other()
+    other.first.send({"order": {}})
+
+    def carry_out(order: object) -> None:
+        other.first.close()
+        try:
+            wait_for_ever()
+        except KeyboardInterrupt:
+            raise OSError("Bad file descriptor") from None
+
+    with pytest.raises(RankFailed, match="rank 0.* was lost"):
+        other.rank.follow(carry_out)
+
+
 def test_a_signal_of_the_launcher_does_not_hide_who_failed() -> None:
     first = First()
     first.others[0].send({"failed": "was interrupted", "code": 143})
