@@ -75,7 +75,8 @@ def main() -> None:
             "compiler": find_compiler(),
             "machine": platform.machine(),
         }
-        result = {"command": "python benchmarks/compile/measure.py", "threads": options.threads}
+        command = f"python benchmarks/compile/measure.py --threads {options.threads}"
+        result = {"command": command, "threads": options.threads}
         options.output.write_text(json.dumps(result | about | {"rows": rows}, indent=1) + "\n")
 
 
