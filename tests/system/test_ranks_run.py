@@ -82,7 +82,8 @@ def test_two_ranks_make_what_one_process_makes_and_go_on_where_one_was_killed(
     tmp_path: Path,
 ) -> None:
     alone = start(tmp_path, "alone")
-    assert alone.wait(250) == 0, alone.communicate()[0]
+    said = alone.communicate(timeout=250)[0]
+    assert alone.returncode == 0, said
     whole = start(tmp_path, "whole", tuple(TORCHRUN))
     said = whole.communicate(timeout=250)[0]
     assert whole.returncode == 0, said
@@ -111,7 +112,8 @@ def test_two_ranks_make_what_one_process_makes_and_go_on_where_one_was_killed(
 @pytest.mark.slow
 def test_a_launcher_that_restarts_ranks_ends_in_the_same_bytes(tmp_path: Path) -> None:
     whole = start(tmp_path, "whole", tuple(TORCHRUN))
-    assert whole.wait(250) == 0
+    said = whole.communicate(timeout=250)[0]
+    assert whole.returncode == 0, said
     elastic = start(tmp_path, "elastic", (*TORCHRUN, "--max-restarts", "2"))
     with killed(elastic, tmp_path / "elastic", 1):
         said = elastic.communicate(timeout=280)[0]
