@@ -70,7 +70,7 @@ def _list_ancestors(step: Step, by_label: Mapping[str, Step]) -> set[str]:
     waiting = [label for label, _ in step.takes.values()]
     while waiting:
         label = waiting.pop()
-        if label not in found:
+        if label in by_label and label not in found:  # what is made already stands in no plan
             found.add(label)
             waiting += [above for above, _ in by_label[label].takes.values()]
     return found

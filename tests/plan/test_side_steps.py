@@ -64,3 +64,11 @@ def test_the_way_to_the_student_comes_first_and_no_step_before_its_inputs(tmp_pa
     assert labels.index("distil") < labels.index("check") < labels.index("measure")
     for number, step in enumerate(ordered):
         assert {label for label, _ in step.takes.values()} <= set(labels[:number]), step.label
+
+
+def test_what_is_left_of_a_plan_needs_nothing_of_what_is_made(tmp_path: Path) -> None:
+    todo = plan(tmp_path)
+    assert todo[0].label == "data" and list_side_steps(todo[1:]) == list_side_steps(todo)
+    for made in range(len(todo)):
+        left = {step.label for step in todo[made:]}
+        assert set(list_side_steps(todo[made:])) <= set(list_side_steps(todo)) & left

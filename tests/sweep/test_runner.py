@@ -50,7 +50,7 @@ class FakeRuns:
         files.make_folder(options.run_dir)
         value = report_example.result(rows=rows).model_dump(mode="json")
         (options.run_dir / "result.json").write_bytes(files.pretty_json(value))
-        return types.SimpleNamespace(run_dir=options.run_dir)
+        return types.SimpleNamespace(run_dir=options.run_dir, missed="")
 
 
 def sweep(

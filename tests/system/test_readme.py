@@ -14,10 +14,13 @@ import torch
 import yaml
 from click.testing import CliRunner
 
+import edgekd
 from edgekd import cli
+from edgekd import pipeline
 from edgekd import recipe
 from edgekd.gating import policy
 from edgekd.recipe import text as recipe_text
+from tests.sweep.test_runner import FakeRuns
 from tests.system.conftest import SMALL
 from tests.system.conftest import Place
 
@@ -39,7 +42,7 @@ COMMANDS = [
 SETTINGS = [block for kind, block in BLOCKS if kind == "yaml"]
 POLICIES = [block for block in SETTINGS if block.startswith("# gates.yaml")]
 RECIPES = [block for block in SETTINGS if block not in POLICIES]
-OWN_LOSS, COMPRESS, MODULES = (block for kind, block in BLOCKS if kind == "python")
+OWN_LOSS, COMPRESS, MODULES, SWEEP = (block for kind, block in BLOCKS if kind == "python")
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -90,6 +93,22 @@ def test_python_that_is_shown_runs(
     }
     exec(MODULES, names)  # noqa: S102
     assert len(names["history"]) == 30 and list(Path("int8").iterdir())
+
+
+def test_the_sweep_that_is_shown_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runs are made up: what they cost is measured in `benchmarks/sweep`."""
+    runs = FakeRuns()
+    monkeypatch.setattr(pipeline, "compress", runs)
+    monkeypatch.setenv("EDGEKD_HOME", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    free = recipe_text.override(
+        recipe_text.read(ROOT / "pipelines" / "quickstart.yaml"), ["budget={}"]
+    )
+    Path("recipe.yaml").write_text(yaml.safe_dump(free.value))
+    names: dict[str, Any] = {"edgekd": edgekd}
+    exec(SWEEP, names)  # noqa: S102
+    assert runs.calls == [(base, seed) for base in (8, 16) for seed in (0, 1, 2)] + [(8, 0)]
+    assert names["result"].document.recipe
 
 
 @pytest.mark.parametrize("text", POLICIES)
