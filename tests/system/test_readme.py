@@ -107,7 +107,7 @@ def test_the_sweep_that_is_shown_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     Path("recipe.yaml").write_text(yaml.safe_dump(free.value))
     names: dict[str, Any] = {"edgekd": edgekd}
     exec(SWEEP, names)  # noqa: S102
-    assert runs.calls == [(base, seed) for base in (8, 16) for seed in (0, 1, 2)] + [(8, 0)]
+    assert runs.calls == [(base, seed) for base in (8, 16) for seed in (0, 1, 2)] + [(16, 0)]
     assert names["result"].document.recipe
 
 
