@@ -28,6 +28,7 @@ from edgekd import files
 from edgekd import pipeline
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
+from edgekd.plan.settling import SettledPlan
 from edgekd.progress import Silent
 from edgekd.run import Options
 from edgekd.settings import Settings
@@ -91,14 +92,18 @@ CLOSING = (
 )
 
 
+def _take_as_settled(recipe: Any, _: Path, todo: Any, *others: Any) -> SettledPlan:
+    return SettledPlan(todo, recipe, recipe)
+
+
 def compress(folder: Path) -> None:
     """The toy run, from its plan to its folder."""
     options = Options(run_dir=folder / "run", store=folder / "store", wait=False)
     with (
         mock.patch.object(pipeline, "plan", lambda *_: STEPS),
         mock.patch.object(pipeline.closing, "steps", lambda *_: CLOSING),
-        mock.patch.object(pipeline, "_bindings", lambda options: Bindings("", "")),
-        mock.patch.object(pipeline, "_settle", lambda recipe, path, todo, *_: (todo, recipe)),
+        mock.patch.object(pipeline, "find_bindings", lambda options: Bindings("", "")),
+        mock.patch.object(pipeline.settling, "settle_plan", _take_as_settled),
         mock.patch.object(pipeline.deliverables, "list_deliverables", lambda *_: {}),
         mock.patch.object(pipeline.writing, "locate_weights", lambda *_: {}),
         mock.patch.object(pipeline.writing, "format_recipe", lambda *_: "the recipe"),

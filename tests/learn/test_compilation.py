@@ -27,7 +27,9 @@ from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.monitor import StepMonitor
 from edgekd.learn.training.run import TrainingRun
+from edgekd.learn.training.state import TrainingState
 from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from tests import data_example
@@ -121,11 +123,11 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    def show(self: Any, _: Any) -> None:
-        if self.state.step == step:
+    def show(_: Any, state: TrainingState) -> None:
+        if state.step == step:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgekd.learn.training.fit._Loop.show", show)
+    monkeypatch.setattr(StepMonitor, "show", show)
 
 
 def test_every_learning_pass_runs_compiled_and_nothing_else_is_changed(
