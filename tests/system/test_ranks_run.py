@@ -61,11 +61,18 @@ def digests(store: Path) -> dict[str, str]:
     }
 
 
+def has_checkpoint(store: Path) -> bool:
+    """Whether one is there; the folder may go while it is looked at."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(store.glob("work/*/checkpoints/*.safetensors"))
+    return False
+
+
 @contextlib.contextmanager
 def killed(started: subprocess.Popen[str], store: Path, rank: int) -> Iterator[None]:
     """Kill a rank as soon as it has learned for an epoch."""
     until = time.monotonic() + 120
-    while not list(store.glob("work/*/checkpoints/*.safetensors")):
+    while not has_checkpoint(store):
         assert time.monotonic() < until and started.poll() is None
         time.sleep(0.02)
     for path in Path("/proc").glob("[0-9]*"):
