@@ -33,6 +33,8 @@ from edgekd.units import duration_text
 MODULE = "edgekd.side_worker"
 NVIDIA = Path("/proc/driver/nvidia")
 POLL_S = 0.02
+FREE_S = 1.0
+"""How long a free second process may take to begin a step whose inputs are there."""
 LINE_BYTES, READ_BYTES = 2**20, 2**16
 """The longest line that is believed, and how much is read at once."""
 T = TypeVar("T")
@@ -147,7 +149,12 @@ class SideProcess:
         if not self.is_running or self._now not in awaited or label in self._ended:
             return find()
         progress.stage(label)
+        free_since = time.monotonic()
         while self.is_running and self._now in awaited and label not in self._ended:
+            if self._now:
+                free_since = time.monotonic()
+            elif time.monotonic() - free_since > FREE_S:
+                break  # it does not find what the step needs: made here instead
             self._replay(label, progress)
             time.sleep(POLL_S)
             self._listen()

@@ -110,6 +110,16 @@ def test_a_step_that_it_is_not_at_is_made_here(
         assert not side.report_step("check", Silent())
 
 
+def test_a_free_one_that_does_not_begin_a_step_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may look for inputs by other keys than the first has: then both would wait for ever."""
+    monkeypatch.setattr(side_process, "FREE_S", 0.05)
+    with speaking(tmp_path, monkeypatch, "time.sleep(600)", preferred=["control"]) as side:
+        assert side.await_step("control", lambda: None, Silent()) is None
+        assert side.is_running
+
+
 @pytest.mark.parametrize(
     ("script", "fails"), [("", True), (said({**TOLD[-1], "label": "check"}), False)]
 )
