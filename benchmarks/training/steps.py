@@ -10,6 +10,7 @@ Random images and weights, 28x28, batch 128, one thread; the loops take turns, a
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -81,7 +82,7 @@ def measure(
         "answers of one view": lambda: answer_s(networks[1], data),
     }
     for name, fast in USUAL.items():
-        loops[name] = lambda fast=fast: online_s(networks, data, fast)  # type: ignore[misc]
+        loops[name] = functools.partial(online_s, networks, data, fast)
     took_s: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(turns + 1):
         for name, loop in loops.items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import queue
+import itertools
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import TypeVar
 
 from edgekd.cores import count_cores
@@ -19,8 +20,6 @@ MOST = 2
 """Each holds an engine and a model of its own."""
 T = TypeVar("T")
 R = TypeVar("R")
-Outcome = tuple[int, R | None, BaseException | None]
-"""Number of an item, and what came of it."""
 
 
 def choose_width(data: Dataset, device: Device) -> int:
@@ -48,40 +47,20 @@ def map_side_by_side(ask: Callable[[T], R], items: Sequence[T], width: int) -> I
     if width < 2:
         yield from map(ask, items)
         return
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[Outcome[R]] = queue.SimpleQueue()
-    for number in range(len(items)):
-        waiting.put(number)
-    stop = threading.Event()
+    answers: list[Future[R]] = [Future() for _ in items]
+    turns, stop = itertools.count(), threading.Event()
+
+    def work() -> None:
+        while not stop.is_set() and (turn := next(turns)) < len(items):
+            try:
+                answers[turn].set_result(ask(items[turn]))
+            except BaseException as error:
+                answers[turn].set_exception(error)
+
     for _ in range(width):
-        threading.Thread(target=_work, args=(ask, items, waiting, ended, stop), daemon=True).start()
-    outcomes: dict[int, Outcome[R]] = {}
+        threading.Thread(target=work, daemon=True).start()
     try:
-        for number in range(len(items)):
-            while number not in outcomes:
-                outcome = ended.get()
-                outcomes[outcome[0]] = outcome
-            _, result, error = outcomes.pop(number)
-            if error is not None:
-                raise error
-            yield result  # type: ignore[misc]
+        for answer in answers:
+            yield answer.result()
     finally:
         stop.set()
-
-
-def _work(
-    ask: Callable[[T], R],
-    items: Sequence[T],
-    waiting: queue.SimpleQueue[int],
-    ended: queue.SimpleQueue[Outcome[R]],
-    stop: threading.Event,
-) -> None:
-    while not stop.is_set():
-        try:
-            number = waiting.get_nowait()
-        except queue.Empty:
-            return
-        try:
-            ended.put((number, ask(items[number]), None))
-        except BaseException as error:
-            ended.put((number, None, error))

@@ -209,7 +209,7 @@ def _tap_teacher(
 
 
 def _reads_embedding(words: Term) -> bool:
-    found = map(find_signal, needs(LOSSES[words.loss.name]))
+    found = map(find_signal, needs(words.loss.find_member(LOSSES)))
     return any(each.kind == "embedding" and each.side == "teacher" for each in found)
 
 

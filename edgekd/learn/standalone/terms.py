@@ -203,4 +203,4 @@ def _find_usual_terms(targets: Mapping[str, Tensor], taught: bool) -> tuple[Term
 
 def _is_soft(term: Term) -> bool:
     """Return whether it compares with what a teacher says."""
-    return any(find_signal(each).side == "teacher" for each in needs(LOSSES[term.loss.name]))
+    return any(find_signal(each).side == "teacher" for each in needs(term.loss.find_member(LOSSES)))

@@ -131,6 +131,13 @@ def test_a_function_is_known_to_its_own_terms_alone() -> None:
     assert copied.loss.find_member(LOSSES).given is overlap
 
 
+def test_a_function_stands_beside_a_loss_that_looks_inside() -> None:
+    example = batches(1)[0]
+    distiller = Distiller(net(2), net(4, seed=1), example=example, losses=[overlap, "fitnet"])
+    assert distiller.loss(*example).isfinite()
+    assert distiller.values.keys() == {"overlap", "fitnet"}
+
+
 def test_losses_left_out_are_those_of_a_recipe() -> None:
     labels = {"labels": torch.zeros(3, dtype=torch.long)}
     recipe = load_mapping(
