@@ -30,11 +30,11 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 tests: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 # The tests that train, computed as on a processor of ten years ago: no result may hang on one machine's rounding.
 varied: $(VENV)/dev
-	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "trains and not slow" $$(grep -rl --include='*.py' mark.trains tests)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --max-worker-restart 0 --dist loadfile -m "trains and not slow" $$(grep -rl --include='*.py' mark.trains tests)
 
 # Both in environments of their own; one run of everything a user does, outside the clone.
 packages: $(VENV)/dev

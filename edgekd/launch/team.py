@@ -9,12 +9,12 @@ from typing import Any
 from typing import NoReturn
 from typing import Protocol
 
-from edgekd.launch import interruption
 from edgekd.launch.failure import INTERRUPTED
 from edgekd.launch.failure import RankFailed
 from edgekd.launch.failure import RankFailure
 from edgekd.launch.failure import ReportedElsewhere
 from edgekd.launch.failure import describe_error
+from edgekd.launch.interruption import RankInterrupt
 from edgekd.launch.watch import Peer
 from edgekd.launch.watch import Watch
 
@@ -50,7 +50,7 @@ class FirstRank:
             BaseException: as `work` does.
         """
         try:
-            with interruption.accept_interrupts():
+            with self._watch.interruption.accept():
                 made = work()
             self._watch.end()
             self._send({"made": made})
@@ -58,7 +58,7 @@ class FirstRank:
         except BaseException as error:
             cause = self._watch.find_cause(error)
             by_signal = isinstance(error, KeyboardInterrupt) and (
-                not isinstance(error, interruption.RankInterrupt)
+                not isinstance(error, RankInterrupt)
             )
             if cause is None or (cause.was_interrupted and by_signal):
                 line, code = describe_error(error)
@@ -107,7 +107,7 @@ class OtherRank:
             RankFailed: if the first rank was lost.
         """
         try:
-            with interruption.accept_interrupts():
+            with self._watch.interruption.accept():
                 while True:
                     message = self._orders.get()
                     if "made" in message:
@@ -121,7 +121,7 @@ class OtherRank:
     def _fail(self, error: BaseException) -> NoReturn:
         line, code = describe_error(error)
         failed = {"failed": line, "code": code}
-        is_told = code in INTERRUPTED and not isinstance(error, interruption.RankInterrupt)
+        is_told = code in INTERRUPTED and not isinstance(error, RankInterrupt)
         if is_told:  # at once: rank 0 may have had the signal, too
             self._first.connection.send(failed)
         cause = self._watch.find_cause(error)

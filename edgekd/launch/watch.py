@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from edgekd.errors import EdgekdError
 from edgekd.errors import MachineError
-from edgekd.launch import interruption
 from edgekd.launch.failure import RankFailure
 from edgekd.launch.failure import choose_cause
+from edgekd.launch.interruption import Interruption
 from edgekd.launch.messages import MessageSocket
 from edgekd.launch.messages import PeerLost
 
@@ -48,7 +48,7 @@ class Watch:
         self.peers, self._receive, self._on_failure = peers, receive, on_failure
         self._failures: list[RankFailure] = []
         self._failed, self.has_left = threading.Event(), threading.Event()
-        self._is_over = False
+        self.interruption, self._is_over = Interruption(), False
         threading.Thread(target=self._listen, name="ranks", daemon=True).start()
 
     def end(self) -> None:
@@ -69,7 +69,7 @@ class Watch:
         self._failed.set()
         if is_first:
             line = self._on_failure(failure)
-            interruption.interrupt_main(self.has_left, line, failure.code)
+            self.interruption.send(self.has_left, line, failure.code)
 
     def find_cause(self, error: BaseException) -> RankFailure | None:
         """The failure of another rank that made `error` here; None if it is of this rank's own making.

@@ -241,6 +241,32 @@ FirstRank([Peer(1, "rank 1 (there)", MessageSocket(ours))]).run(work)
 """
 
 
+EARLY = """
+import socket, time
+from edgekd.launch.failure import RankFailed
+from edgekd.launch.messages import MessageSocket
+from edgekd.launch.team import FirstRank
+from edgekd.launch.watch import Peer
+ours, theirs = socket.socketpair()
+first = FirstRank([Peer(1, "rank 1 (there)", MessageSocket(ours))])
+theirs.close()
+assert first._watch._failed.wait(10)
+time.sleep(0.1)
+try:
+    first.run(lambda: time.sleep(60))
+except RankFailed as failure:
+    print(failure, end="")
+"""
+
+
+def test_a_rank_that_was_lost_before_the_work_begins_ends_it() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=30, env=os.environ
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("rank 1 (there) was lost")
+
+
 def test_a_process_that_hears_no_signal_ends_nevertheless() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", DEAF], capture_output=True, text=True, timeout=15, env=os.environ
