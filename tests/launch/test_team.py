@@ -33,9 +33,9 @@ OPEN: list[MessageSocket] = []
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(watch, "CAUSE_S", 0.2)
+    monkeypatch.setattr(watch, "CAUSE_S", 1.0)
     monkeypatch.setattr(watch, "SIGNAL_CAUSE_S", 0.2)
-    monkeypatch.setattr(team, "ACKNOWLEDGED_S", 0.2)
+    monkeypatch.setattr(team, "ACKNOWLEDGED_S", 1.0)
     yield
     for each in OPEN:
         each.close()
@@ -81,6 +81,12 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 
 def wait_for_ever() -> None:
     time.sleep(20)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    give_up_s = time.monotonic() + 10
+    while not holds() and time.monotonic() < give_up_s:
+        time.sleep(0.01)
 
 
 def test_others_take_part_and_get_the_result() -> None:
@@ -162,7 +168,7 @@ def test_a_signal_of_the_launcher_does_not_hide_who_failed() -> None:
     first = First()
     first.others[0].send({"failed": "was interrupted", "code": 143})
     first.others[1].close()
-    time.sleep(0.05)
+    wait_until(lambda: len(first.rank._watch._failures) == 2)
     with pytest.raises(RankFailed, match="rank 2 .* was lost"):
         first.rank.run(raising(KeyboardInterrupt()))
 
