@@ -164,8 +164,11 @@ def test_an_interruption_that_a_library_turns_into_something_else_is_told_as_wha
         other.rank.follow(carry_out)
 
 
-def test_a_signal_of_the_launcher_does_not_hide_who_failed() -> None:
+def test_a_signal_of_the_launcher_does_not_hide_who_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     first = First()
+    monkeypatch.setattr(
+        first.rank._watch.interruption, "send", lambda *given: None
+    )  # it was sooner
     first.others[0].send({"failed": "was interrupted", "code": 143})
     first.others[1].close()
     wait_until(lambda: len(first.rank._watch._failures) == 2)
@@ -173,8 +176,11 @@ def test_a_signal_of_the_launcher_does_not_hide_who_failed() -> None:
         first.rank.run(raising(KeyboardInterrupt()))
 
 
-def test_an_interruption_of_all_stays_one() -> None:
+def test_an_interruption_of_all_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first = First()
+    monkeypatch.setattr(
+        first.rank._watch.interruption, "send", lambda *given: None
+    )  # ^C was sooner
     first.others[0].send({"failed": "was interrupted", "code": 130})
     with pytest.raises(KeyboardInterrupt):
         first.rank.run(raising(KeyboardInterrupt()))
