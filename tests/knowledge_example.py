@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -62,3 +65,26 @@ def as_folder(made: dict[str, Path], folder: Path) -> Path:
     for name, path in made.items():
         (folder / name).write_bytes(path.read_bytes())
     return folder
+
+
+@contextmanager
+def require_untouched(folder: Path) -> Iterator[None]:
+    """Fail if anything in a folder is written, made, removed or renamed meanwhile, by the times of all that is in it: a
+    superuser would not notice that the write bits are gone. Who asks whether it may be written is told that it may not."""
+    everything = [folder, *folder.rglob("*")]
+    modes = {path: path.stat().st_mode for path in everything}
+    for path in everything:
+        os.utime(path, (1e9, 1e9))
+        path.chmod(modes[path] & 0o555)
+    before = {path: path.stat() for path in everything}
+    with mock.patch("os.access", lambda path, mode: not _is_write_in(folder, path, mode)):
+        yield
+    for path in everything:
+        found, was = path.stat(), before[path]
+        assert (found.st_mtime_ns, found.st_ctime_ns) == (was.st_mtime_ns, was.st_ctime_ns), path
+        path.chmod(modes[path])
+    assert [folder, *folder.rglob("*")] == everything
+
+
+def _is_write_in(folder: Path, path: Path, mode: int) -> bool:
+    return bool(mode & os.W_OK) and Path(path).resolve().is_relative_to(folder.resolve())

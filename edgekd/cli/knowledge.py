@@ -36,8 +36,8 @@ def command() -> None:
     "--from",
     "source",
     metavar="FOLDER|URL",
-    help="Take answers that `export` wrote, from a folder or any URL that fsspec reads; they are checked, and what is "
-    "broken is asked anew.",
+    help="Take answers that `export` wrote, from a folder or any URL that fsspec reads, or those of another store, which "
+    "is only read; they are checked, and what is broken is asked anew.",
 )
 @shared.allow_code
 @shared.allow_download

@@ -61,7 +61,11 @@ class Store:
             InputError: if the folder is somebody else's: it has no marker and is not empty.
             MachineError: if the folder cannot be made or written.
         """
-        files.make_folder(self.root)
+        try:
+            files.make_folder(self.root)
+        except MachineError as error:
+            hint = "give another --store; knowledge build --from takes answers out of one that is only read"
+            raise MachineError(str(error), hint=hint) from error
         self.require_store()
         if not self.is_made():
             self._mark()

@@ -13,15 +13,19 @@ from click.testing import CliRunner
 from click.testing import Result
 
 from edgekd import cli
+from edgekd import files
 from edgekd import knowledge
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn.knowledge.importing import import_shards
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.store import CreationTime
 from edgekd.store import Store
 from tests.knowledge_example import Teacher
 from tests.knowledge_example import fill
+from tests.knowledge_example import require_untouched
 
 MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
 
@@ -72,6 +76,25 @@ def test_what_is_exported_verifies_and_is_read_and_what_is_changed_is_named(
     assert failed.stdout == "shard-00001.rows: is missing or changed\n"
     with pytest.raises(InputError, match="shard-00001.rows: got other bytes"):
         knowledge.read_folder(folder)
+
+
+def test_a_store_and_a_folder_without_write_bits_are_listed_exported_and_verified(
+    store: Store, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    with require_untouched(store.root):
+        key = rows(store)[1]["key"]
+        assert run("export", key, one, "--store", store.root).exit_code == 0
+        with pytest.raises(MachineError, match="cannot be written") as refused:
+            store.open()
+        assert "--from" in refused.value.hint
+    with require_untouched(one):
+        assert run("verify", one).exit_code == 0
+        batch = TensorBatch(np.arange(4), 2, (torch.zeros(4, 1),), {})
+        assert knowledge.read_folder(one)(batch).shape == (4, 5)
+        import_shards(one, files.make_folder(other))
+    # what was taken out of a store without write bits is the taker's own to write
+    assert all(path.stat().st_mode & 0o200 for path in (*one.iterdir(), *other.iterdir()))
 
 
 @pytest.mark.parametrize("what", ["unknown", "several", "exists", "changed"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Callable
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,16 +27,30 @@ def import_shards(source: Path, folder: Path) -> None:
     """Put a finished store's shards where a fill goes on from them: it asks anew for those that are not sound.
 
     Args:
-        source: the store, such as `edgekd knowledge export` writes.
+        source: the store, such as `edgekd knowledge export` writes; it is only read.
         folder: that of `fill_store`, which refuses answers of something else.
 
     Raises:
         InputError: if there is no store.
         MachineError: if the disk is full.
     """
-    manifest = layout.read_manifest(source / MANIFEST)
+    import_files(lambda name: source / name, folder)
+
+
+def import_files(locate: Callable[[str], Path], folder: Path) -> None:
+    """Do the same with a store whose files lie anywhere.
+
+    Args:
+        locate: the place of the manifest and of each shard by its name.
+        folder: that of `fill_store`.
+
+    Raises:
+        InputError: if there is no store.
+        MachineError: if the disk is full.
+    """
+    manifest = layout.read_manifest(locate(MANIFEST))
     for number, digest in enumerate(manifest.digests):
-        path, goal = source / layout.shard_name(number), folder / f"{number:05}-{digest}.rows"
+        path, goal = locate(layout.shard_name(number)), folder / f"{number:05}-{digest}.rows"
         _, start, stop = manifest.layout.locate_shard(number)
         size_bytes = (stop - start) * manifest.layout.row_bytes
         with suppress(InputError):  # asked anew
