@@ -55,7 +55,9 @@ def test_a_terminal_gets_a_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress.make_display(quiet=False, verbose=False) as display:
         display.stage("teacher")
         display.update(1, 4, "kd 0.123, [not markup] 900/s")
-        time.sleep(0.1)
+        give_up_s = time.monotonic() + 10
+        while "25%" not in terminal.getvalue() and time.monotonic() < give_up_s:
+            time.sleep(0.01)
         display.note("a [word] in brackets")
     text = terminal.getvalue()
     assert "25%" in text and "[not markup] 900/s" in text and "a [word] in brackets" in text
