@@ -15,6 +15,9 @@ USED := $(addprefix tests/,system/test_quantize_run.py system/test_affinity.py t
 	system/test_api.py::test_the_student_of_a_run_and_of_its_bundle_answer_alike \
 	system/test_onnx_file.py::test_a_file_is_quantized_measured_chosen_and_shipped)
 
+# Where this is set, each of the hundred processes of a test run compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: quickstart test lint types tests varied packages site mutants clean
 
 quickstart: $(VENV)/run
