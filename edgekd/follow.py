@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from edgekd.errors import InputError
 from edgekd.launch.environment import Launch
 from edgekd.launch.environment import read_launch
 from edgekd.launch.environment import work_alone
+from edgekd.launch.scratch import open_scratch_folder
 from edgekd.launch.team import FirstRank
 from edgekd.launch.team import Order
 from edgekd.launch.team import OtherRank
@@ -63,9 +63,9 @@ def carry_out_order(order: Order, options: Options) -> None:
             raise InputError(f"{path}: is not there, want it on every machine")
     stage = find_stage(order["stage"])
     settings = stage.settings.model_validate_json(json.dumps(order["settings"]))
-    with tempfile.TemporaryDirectory(prefix="edgekd-rank-") as folder:
+    with open_scratch_folder() as folder:
         context = Context(
-            folder=Path(folder),
+            folder=folder,
             checkpoints=Path(order["checkpoints"]),
             seed=order["seed"],
             progress=Silent(),

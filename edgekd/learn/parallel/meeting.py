@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import itertools
 import json
@@ -39,6 +40,9 @@ REFUSAL_S = 1.5
 """How long rank 0 has to hear of a refusal before the launcher stops it."""
 SEEN_AFTER_S, AGAIN_S = 10.0, 0.2
 """How long a file may take from one machine of a shared folder to another, and how often it is looked for."""
+TOKEN_FILE = "meeting-"
+TOKEN_OLD_S = 86_400
+"""No meeting takes a day, wherever the clocks of a shared folder stand."""
 _numbers = itertools.count()
 
 
@@ -61,7 +65,8 @@ def meet_others(launch: Launch, store: Path) -> list[Peer]:
     """
     board = ranks.open_board()
     token = secrets.token_hex(32)
-    path = store / "locks" / f"meeting-{secrets.token_hex(8)}"
+    path = store / "locks" / f"{TOKEN_FILE}{secrets.token_hex(8)}"
+    _remove_old_tokens(path.parent)
     with socket.create_server(("127.0.0.1" if launch.is_on_one_machine else "", 0)) as server:
         files.write_bytes(path, token.encode())
         try:
@@ -102,6 +107,14 @@ def find_first(launch: Launch, store: Path) -> Peer:
     greeting = {"token": token, "rank": launch.rank, "name": _name_self(launch)}
     connection.send({**greeting, "versions": _list_versions()})
     return Peer(0, f"rank 0 ({place.host})", connection)
+
+
+def _remove_old_tokens(folder: Path) -> None:
+    """Remove the tokens of meetings that a kill ended; those of today's others stay."""
+    for path in folder.glob(f"{TOKEN_FILE}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.lstat().st_mtime > TOKEN_OLD_S:
+                files.remove(path)
 
 
 def _next_key() -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,10 @@ def close(*peers: Peer) -> None:
 def test_ranks_meet_in_one_store_and_leave_nothing_there(
     board: distributed.Store, tmp_path: Path
 ) -> None:
+    killed, other = (tmp_path / "ours" / "locks" / f"meeting-{name}" for name in ("old", "new"))
+    for path, age_s in ((killed, 90_000), (other, 60)):
+        path.write_text("")
+        os.utime(path, (time.time() - age_s,) * 2)
     first = First(tmp_path / "ours", 3)
     others = [meeting.find_first(Launch(rank, 3, rank, 3), tmp_path / "ours") for rank in (2, 1)]
     first.join(10)
@@ -69,7 +75,7 @@ def test_ranks_meet_in_one_store_and_leave_nothing_there(
     assert first.peers[1].name.startswith(f"rank 2 ({socket.gethostname()}, process ")
     assert others[0].connection.send({"failed": "x", "code": 2})
     assert first.peers[1].connection.receive(5) == {"failed": "x", "code": 2}
-    assert not list((tmp_path / "ours" / "locks").iterdir())
+    assert list((tmp_path / "ours" / "locks").iterdir()) == [other]
     close(*first.peers, *others)
 
 
