@@ -1,23 +1,17 @@
-"""Two ranks of one thread beside one process of two: throughput and losses; and runs of two ranks that are killed.
+"""Two ranks of one thread beside one process of two: throughput and losses.
 
     python benchmarks/ranks/measure.py throughput --output benchmarks/ranks/throughput.json
-    python benchmarks/ranks/measure.py kills --runs 30 --output benchmarks/ranks/kills.json
 
 `throughput`: one global batch, a live teacher, kd and cross-entropy; the two take turns, `--turns` times; a ratio is
 that of one turn, the figure their median with the smallest and largest. The losses are those of the first 20 steps.
 Where others use the machine: `--clock processor`.
-`kills`: `edgekd knowledge build` on two ranks; one of the two is killed (-9) after a time drawn at random, then the
-same command runs to its end; what the store holds has to be, byte for byte, what a run that nobody disturbed made.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -52,7 +46,6 @@ from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
 from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
-from edgekd.store import Store
 from edgekd.tasks import DEFAULT_TASK
 
 BATCH, WARM_STEPS, STEPS = 64, 4, 20
@@ -64,21 +57,6 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], int]] = {
 """Builders and arguments of student and teacher, pixels a side."""
 CLOCKS = {"wall": "began_s", "processor": "processor_s"}
 """The processor's time, beside one process of one thread, is that of a machine which others use, too."""
-RECIPE = """
-name: tiny
-data: {source: digits, test: 0.5, validation: 0.2}
-views: {count: 4, crop: 1, flip: false}
-knowledge: {encoding: fp32}
-teacher:
-  model: {name: resnet8, base: 8}
-  train: {epochs: 8, batch_size: 64, learning_rate: 0.05, precision: fp32, channels_last: true, threads: 1,
-          checkpoint_every_s: 0}
-student:
-  model: {name: resnet8, base: 4}
-  train: {epochs: 1, batch_size: 64, learning_rate: 0.03, precision: fp32, channels_last: true, threads: 1}
-learn: [{step: distil, knowledge: stored, losses: [kd]}]
-targets: [{runtime: onnxruntime, precision: fp32, threads: [1]}]
-"""
 
 
 def network(builder: str, arguments: dict[str, Any], side: int, seed: int) -> nn.Module:
@@ -208,74 +186,12 @@ def measure_throughput(turns: int, clock: str, shapes: list[str]) -> Iterator[di
                 yield {**facts, "rows": {n: r.describe() for n, r in rows.items() if r.ratios}}
 
 
-def build(folder: Path, recipe: Path) -> subprocess.Popen[bytes]:
-    order = ["-m", "edgekd", "knowledge", "build", str(recipe), "--store", str(folder)]
-    return start(order, 2, folder.with_suffix(".log"))
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Of each result that learning made, its files' digests."""
-    return {
-        f"{entry.key} {name}": blob.sha256
-        for entry in Store(folder).entries()
-        if entry.inputs["stage"] in ("train", "knowledge", "data")
-        for name, blob in entry.files.items()
-    }
-
-
-def find_rank(launcher: int, rank: int) -> int | None:
-    """The process of a rank below a launcher; None if it is not there (any more)."""
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            parent = path.joinpath("stat").read_text().rpartition(")")[2].split()[1]
-            variables = path.joinpath("environ").read_bytes().split(b"\0")
-            if int(parent) == launcher and f"RANK={rank}".encode() in variables:
-                return int(path.name)
-    return None
-
-
-def measure_kills(runs: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield all that was found after each run."""
-    draw, rows = random.Random(seed), []
-    with tempfile.TemporaryDirectory() as folder:
-        recipe = Path(folder) / "recipe.yaml"
-        recipe.write_text(RECIPE)
-        began_s = time.monotonic()
-        if build(Path(folder) / "whole", recipe).wait():
-            raise RuntimeError((Path(folder) / "whole.log").read_text()[-3000:])
-        took_s, wanted = time.monotonic() - began_s, contents(Path(folder) / "whole")
-        for number in range(runs):
-            store = Path(folder) / str(number)
-            rank, at_s = draw.randrange(2), draw.uniform(0.3 * took_s, took_s)
-            started = build(store, recipe)
-            time.sleep(at_s)
-            victim = find_rank(started.pid, rank)
-            if victim is not None:
-                os.kill(victim, signal.SIGKILL)
-            killed_s = time.monotonic()
-            first = started.wait(timeout=120)
-            ended_s = time.monotonic() - killed_s
-            log = store.with_suffix(".log").read_text()
-            named = victim is None or "was lost: it was killed" in log
-            again = build(store, recipe).wait(timeout=280)
-            same = contents(store) == wanted
-            rows.append(
-                {"rank": rank, "at_s": round(at_s, 2), "was_running": victim is not None, "first_exit": first,
-                 "ended_after_s": round(ended_s, 2), "lost_rank_named": named, "second_exit": again, "same_bytes": same}
-            )  # fmt: skip
-            print(rows[-1], flush=True)
-            facts = {"undisturbed_s": round(took_s, 1), "seed": seed, "files": len(wanted)}
-            yield {**facts, "runs": rows}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["throughput", "kills", "train"])
+    parser.add_argument("what", choices=["throughput", "train"])
     parser.add_argument("--output", type=Path)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--runs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shape")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--threads", type=int)
@@ -283,12 +199,8 @@ def main() -> None:
     if given.what == "train":
         train(given.shape, given.folder, given.threads)
         return
-    if given.what == "throughput":
-        shapes = [given.shape] if given.shape else list(SHAPES)
-        results = measure_throughput(given.turns, CLOCKS[given.clock], shapes)
-    else:
-        results = measure_kills(given.runs, given.seed)
-    for found in results:
+    shapes = [given.shape] if given.shape else list(SHAPES)
+    for found in measure_throughput(given.turns, CLOCKS[given.clock], shapes):
         found["command"] = " ".join(["python", *sys.argv])
         if given.output is not None:
             given.output.write_text(json.dumps(found, indent=1) + "\n")
