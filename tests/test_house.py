@@ -69,6 +69,7 @@ LEARN_FLOORS: list[set[str]] = [
         "class_order",
         "compiler",
         "forward_pass",
+        "heap",
         "model",
         "model_inputs",
         "onnx_import",

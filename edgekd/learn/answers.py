@@ -18,6 +18,7 @@ from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
 from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
+from edgekd.learn import heap
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import prefetch
 from edgekd.learn.knowledge import filling
@@ -121,7 +122,7 @@ def write_knowledge(
     size = batch_size(count_values(samples.dataset, samples.rows))
     teacher.eval()
     out: np.memmap[Any, Any] | None = None
-    with arithmetic.deterministic_torch(0, resolved.threads):
+    with arithmetic.deterministic_torch(0, resolved.threads), heap.keep_freed_memory():
         for indices, view, given in _answer_all(teacher, samples, size, resolved):
             if ranks.rank():
                 continue
@@ -188,7 +189,7 @@ def fill_knowledge(
     """
     size = batch_size(count_values(samples.dataset, samples.rows))
     teacher.eval()
-    with arithmetic.deterministic_torch(0, resolved.threads):
+    with arithmetic.deterministic_torch(0, resolved.threads), heap.keep_freed_memory():
         if layers is not None:
             size = max(1, min(size, SHARD_BYTES // (4 * layers.values)))
             layers = _order_layers(layers, teacher, samples, resolved)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.interface import Interface
+from edgekd.learn import heap
 from edgekd.learn import model_inputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.settings import Arithmetic
@@ -163,7 +164,7 @@ def find_fastest(
     """
     variants = variants or list_variants()
     took_s = dict.fromkeys(variants, float("inf"))
-    with deterministic_torch(0, threads):
+    with deterministic_torch(0, threads), heap.keep_freed_memory():
         inputs = tuple(
             each.to(choose_device()) for each in model_inputs.make_noise(interface, batch_size)
         )

@@ -23,6 +23,7 @@ from edgekd import files
 from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
 from edgekd.learn import compilation
+from edgekd.learn import heap
 from edgekd.learn import model_inputs
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.model_inputs import Inputs
@@ -197,7 +198,7 @@ def main(order: Path, result: Path) -> None:
     asked = json.loads(order.read_bytes())
     resolved = Arithmetic.model_validate_json(json.dumps(asked["resolved"]))
     plan = Blueprint.model_validate_json(json.dumps(asked["plan"]))
-    with arithmetic.deterministic_torch(0, resolved.threads):
+    with arithmetic.deterministic_torch(0, resolved.threads), heap.keep_freed_memory():
         model = blueprint.build(plan, allow_code=asked["allow_code"])
         made = model_inputs.make_noise(plan.interface, asked["batch_size"])
         inputs = tuple(each.to(arithmetic.choose_device()) for each in made)

@@ -70,6 +70,7 @@ def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     from edgekd import splits
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
+    from edgekd.learn import heap
     from edgekd.learn.data import kinds
 
     try:
@@ -85,7 +86,7 @@ def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     shape = (config.count, image.height, image.width, image.channels)
     scratch = context.folder / "images.npy"
     images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
-    with arithmetic.deterministic_torch(context.seed, resolved.threads):
+    with arithmetic.deterministic_torch(context.seed, resolved.threads), heap.keep_freed_memory():
         _fill(images, _batches(teacher, image, classes, config, context), image)
         labels, about = _label(teacher, images, image, classes, context.seed)
     rows = {image_name: images, label_name: labels}

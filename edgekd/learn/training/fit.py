@@ -16,6 +16,7 @@ from torch import nn
 from edgekd.errors import EdgekdError
 from edgekd.learn import arithmetic
 from edgekd.learn import compilation
+from edgekd.learn import heap
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.loss_values import LossValues
@@ -61,6 +62,7 @@ def fit(run: TrainingRun) -> list[dict[str, float]]:
     ranks.require_even_batch(run.training.batch_size)
     with (
         arithmetic.deterministic_torch(run.seed, run.resolved.threads),
+        heap.keep_freed_memory(),
         _compiled(run) as forward,
     ):
         loop = _Loop(run, forward)
