@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "cores",
         "errors",
         "faults",
+        "garbage",
         "printable",
         "units",
         "progress",
@@ -120,7 +121,7 @@ LEARN_FLOORS: list[set[str]] = [
     {"privacy"},
     {"training"},
     {"learner"},
-    {"standalone"},
+    {"loading", "standalone"},
 ]
 BENCH_FLOORS: list[set[str]] = [
     {
@@ -171,6 +172,7 @@ ROOMS = {
 
 TORCH_FREE_IN_LEARN = {
     "__init__",
+    "loading",
     "settings",
     "model_hub",
     "model_settings",

@@ -6,10 +6,14 @@ import typing
 from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 RUNS = Path("runs")
 """Where runs lie if nothing else is said."""
@@ -119,14 +123,17 @@ def complete_run(
 
 
 def list_keys(
-    settings: type[Any], above: str = "", depth: int = DEPTH
+    settings: type[BaseModel], above: str = "", depth: int = DEPTH
 ) -> Iterator[tuple[str, str]]:
     """Yield the dotted keys of settings with the first line of what is said of each; of lists those of the first."""
+    from edgekd.settings import describe_fields
+
+    texts = describe_fields(settings)
     for name, field in settings.model_fields.items():
         key = f"{above}{name}"
         inner = list(_find_inner(field.annotation))
         if not inner or depth <= 1:
-            yield key, (field.description or "").partition("\n")[0]
+            yield key, texts.get(name, "").partition("\n")[0]
         seen = set[str]()
         for part, kind in inner if depth > 1 else ():
             for each, text in list_keys(kind, f"{key}{part}.", depth - 1):

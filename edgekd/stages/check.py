@@ -19,6 +19,7 @@ from edgekd.errors import InputError
 from edgekd.learn.knowledge_settings import DISK_LIMIT_GB
 from edgekd.learn.knowledge_settings import EXACT
 from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.loading import load_torch
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Network
 from edgekd.learn.schemes import SchemeName
@@ -119,6 +120,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     Raises:
         InputError: names the step, what it cannot do, and what it wants.
     """
+    load_torch()
     from edgekd.learn import arithmetic
     from edgekd.learn import deployment
 

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd import files
+from edgekd.learn.loading import load_torch
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelName
 from edgekd.learn.schemes import OFFLINE
@@ -65,6 +66,7 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     With a `start_weights` input the student goes on from there, else it starts afresh; with a
     `start_blueprint`, too, it is the model built by that, with all of its edits.
     """
+    load_torch()
     import torch
 
     from edgekd.learn import arrays

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgekd.learn.loading import load_torch
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelName
 from edgekd.learn.settings import Arithmetic
@@ -46,6 +47,7 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
 
     With the inputs `start_blueprint` and `start_weights` it goes on from that model, else it starts afresh.
     """
+    load_torch()
     import torch
 
     from edgekd.learn import arrays

@@ -14,6 +14,7 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.garbage import pause_collection
 from edgekd.interface import BATCH
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
@@ -161,19 +162,20 @@ def _run_exporter(
     example = model_inputs.make_example(interface)
     translations.cache_translations()
     try:
-        program = torch.onnx.export(
-            frozen,
-            example,
-            dynamo=True,
-            opset_version=opset,
-            input_names=ends[: len(interface.inputs)],
-            output_names=ends[len(interface.inputs) :],
-            dynamic_shapes=model_inputs.as_arguments(
-                frozen, [interface.free_axes(end) for end in interface.inputs]
-            ),
-            optimize=optimize,
-            verbose=False,
-        )
+        with pause_collection():  # else a tenth of an export
+            program = torch.onnx.export(
+                frozen,
+                example,
+                dynamo=True,
+                opset_version=opset,
+                input_names=ends[: len(interface.inputs)],
+                output_names=ends[len(interface.inputs) :],
+                dynamic_shapes=model_inputs.as_arguments(
+                    frozen, [interface.free_axes(end) for end in interface.inputs]
+                ),
+                optimize=optimize,
+                verbose=False,
+            )
         assert program is not None  # only the old exporter gives None
         return program.model_proto
     except Exception as error:  # the exporter raises whatever the user's forward raises
