@@ -7,6 +7,7 @@ import importlib.metadata
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from typing import Literal
@@ -44,6 +45,8 @@ class Context:
     """The user's folder of data sets."""
     device: Device = local.DEVICE
     """Where engines are built, run and measured."""
+    remains: Mapping[str, Path] = field(default_factory=dict)
+    """Files of a result that was made before and lost others, which are what they were; they lie in the store."""
 
 
 class Stage(NamedTuple):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
@@ -102,10 +103,11 @@ class Walker:
             entry = self.side.await_step(step.label, find, self.progress)
         if entry is None:
             with self.store.lock(key, wait=self.options.wait, waiting=self._waiting):
+                remains = self.store.find_remains(key)
                 entry = self.store.lookup(key, wanted)
                 hit = entry is not None
                 if entry is None:
-                    entry = self._make(step, key, inputs)
+                    entry = self._make(step, key, inputs, remains)
         if self.side is not None and self.side.report_step(step.label, self.progress):
             hit = False  # this run made it, in another process
         self.entries[step.label] = entry
@@ -139,7 +141,9 @@ class Walker:
         self._require(label, file)
         return self.store.blob_path(self.entries[label].files[file].sha256)
 
-    def _make(self, step: Step, key: str, inputs: dict[str, Any]) -> StoreEntry:
+    def _make(
+        self, step: Step, key: str, inputs: dict[str, Any], remains: Mapping[str, Path]
+    ) -> StoreEntry:
         work = self.store.work_folder(key)
         made = work / "made"
         files.remove(made)
@@ -153,6 +157,7 @@ class Walker:
             allow_download=self.options.allow_download,
             data_dir=self.options.data_dir,
             device=self.options.device,
+            remains=remains,
         )
         sources = wire_inputs(step, self.entries)
         given = {name: self.path(label, file) for name, (label, file) in sources.items()}

@@ -18,7 +18,13 @@ from edgekd.learn.knowledge.filling import Questions
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.progress import Silent
 
-ORIGIN = {"teacher": "a" * 64, "views": {"count": 3}, "arithmetic": "here"}
+ORIGIN = {
+    "classes": ["a", "b", "c"],
+    "teacher": "a" * 64,
+    "views": {"count": 3},
+    "data": "f" * 64,
+    "arithmetic": "here",
+}
 
 
 class Teacher:

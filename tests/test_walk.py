@@ -212,6 +212,23 @@ def test_a_result_without_a_file_that_others_take_is_made_again(root: Path) -> N
     assert (root / "store" / "quarantine" / f"{entry.key}.json").exists()
 
 
+def test_what_is_left_of_a_result_is_there_when_it_is_made_again(root: Path) -> None:
+    seen: list[dict[str, bytes]] = []
+
+    def look(config: Toy, given: Given, context: Context) -> Made:
+        seen.append({name: path.read_bytes() for name, path in context.remains.items()})
+        return double(config, given, context)
+
+    stage = DOUBLE._replace(run=look)
+    first = walk(root, stage=stage)
+    lost, left = first.path("third", "a"), first.path("third", "b").read_bytes()
+    lost.write_bytes(b"x" * lost.stat().st_size)
+    again = walk(root, stage=stage)
+    assert seen == [{}, {}, {}, {"b": left}]
+    assert again.entries["third"].files == first.entries["third"].files
+    assert lost.read_bytes()[:5] == b"hello"
+
+
 def test_a_file_that_is_missed_later_is_said_and_made_again_next_time(root: Path) -> None:
     whole = walk(root)
     entry = whole.entries["third"]

@@ -45,6 +45,7 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
+    from edgekd.learn.knowledge.importing import import_remains
     from edgekd.learn.knowledge.layers import merge_layers
     from edgekd.learn.knowledge.layers import read_layers
 
@@ -54,6 +55,7 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     teacher.to(arithmetic.choose_device())
     layers = merge_layers(map(read_layers, _list_layers(given)))
     if config.storage is not None or layers is not None:
+        import_remains(context.remains, context.checkpoints)
         return answers.fill_knowledge(
             teacher,
             samples,

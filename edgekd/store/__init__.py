@@ -180,6 +180,14 @@ class Store:
             self.quarantine(key)
         return entry
 
+    def find_remains(self, key: str) -> dict[str, Path]:
+        """The files under `key` that verify, by name, if some do not; nothing of a result that is whole or not there."""
+        entry = self.read_manifest(self._manifest_path(key))
+        if entry is None or not self._bad(entry):
+            return {}
+        sound = {name: blob for name, blob in entry.files.items() if self._sound(blob)}
+        return {name: self.blob_path(blob.sha256) for name, blob in sound.items()}
+
     def quarantine(self, key: str) -> None:
         """Put the result under `key` aside, and those of its blobs that are not what their name says."""
         entry = self.read_manifest(self._manifest_path(key))

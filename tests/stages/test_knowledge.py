@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -37,11 +39,15 @@ def make_inputs(folder: Path, classes: str = "abc", seed: int = 0) -> dict[str, 
     }
 
 
-def run(given: dict[str, Path], folder: Path, **said: Any) -> dict[str, Path]:
+def run(
+    given: dict[str, Path], folder: Path, remains: Mapping[str, Path] | None = None, **said: Any
+) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     work = folder / "checkpoints"
     work.mkdir(exist_ok=True)
-    context = Context(folder=folder, checkpoints=work, seed=0, progress=Silent())
+    context = Context(
+        folder=folder, checkpoints=work, seed=0, progress=Silent(), remains=remains or {}
+    )
     words = {"views": {"count": 2, "flip": True}, "views_seed": 0, **said}
     return knowledge.run(knowledge.KnowledgeConfig.model_validate(words), given, context)
 
@@ -82,3 +88,15 @@ def test_a_killed_fill_goes_on_from_its_checkpoints(
     assert {name: path.read_bytes() for name, path in made.items()} == {
         name: path.read_bytes() for name, path in whole.items()
     }
+
+
+def test_only_the_shard_that_was_lost_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, said = make_inputs(tmp_path / "given"), {"storage": {"encoding": "fp16"}}
+    whole = run(given, tmp_path / "whole", **said)
+    lost = whole.pop("shard-00000.rows")
+    monkeypatch.setattr(filling, "_save", save := mock.Mock(side_effect=filling._save))
+    made = run(given, tmp_path / "again", whole, **said)
+    assert save.call_count == 1
+    assert made["shard-00000.rows"].read_bytes() == lost.read_bytes()

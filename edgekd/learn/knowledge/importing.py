@@ -61,6 +61,24 @@ def import_files(locate: Callable[[str], Path], folder: Path) -> None:
     files.write_bytes(folder / MANIFEST, data)
 
 
+def import_remains(remains: Mapping[str, Path], folder: Path) -> None:
+    """Put shards that are left of the same answers where a fill goes on from them.
+
+    Args:
+        remains: their files by name; others are left out.
+        folder: that of `fill_store`, which asks some of them again and wants the same to the bit.
+
+    Raises:
+        MachineError: if the disk is full.
+    """
+    for name, path in remains.items():
+        number = layout.parse_shard_name(name)
+        if number is not None:
+            copy = functools.partial(shutil.copyfile, path)
+            goal = folder / f"{number:05}-{files.digest_file(path)}.rows"
+            files.write_through(goal, copy, size_bytes=path.stat().st_size)
+
+
 def read_imported_manifest(
     folder: Path, place: StoreLayout, origin: Mapping[str, Any]
 ) -> KnowledgeManifest | None:

@@ -109,6 +109,12 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05}.rows"
 
 
+def parse_shard_name(name: str) -> int | None:
+    """The number of the shard that such a file is; None of another file."""
+    match = re.fullmatch(r"shard-([0-9]{5,9})\.rows", name)
+    return int(match[1]) if match else None
+
+
 def read_manifest(path: Path) -> KnowledgeManifest:
     """Read the manifest of a store that anybody may have written.
 
@@ -154,10 +160,29 @@ def require_same_origin(where: str, origin: Mapping[str, Any], wanted: Mapping[s
     """
     different = [name for name in wanted if origin.get(name) != wanted[name]]
     if different:
-        name = different[0]
-        raise InputError(
-            f"{where}: got answers of another {name}: {_brief(origin.get(name))}, want {_brief(wanted[name])}"
+        each = (
+            f"{name} ({describe_difference(origin.get(name), wanted[name])})" for name in different
         )
+        raise InputError(f"{where}: got answers of another {', '.join(each)}")
+
+
+def describe_difference(got: Any, want: Any) -> str:
+    """What differs between two plain values: the first place of lists, the first name of mappings; else both values."""
+    if isinstance(got, list) and isinstance(want, list):
+        if sorted(map(str, got)) == sorted(map(str, want)):
+            return f"the same in another order: {_describe_place(got, want)}"
+        return _describe_place(got, want)
+    if isinstance(got, Mapping) and isinstance(want, Mapping):
+        name = next(k for k in {**want, **got} if got.get(k, ...) != want.get(k, ...))
+        return f"{name}: {describe_difference(got.get(name), want.get(name))}"
+    return f"got {_brief(got)}, want {_brief(want)}"
+
+
+def _describe_place(got: list[Any], want: list[Any]) -> str:
+    if len(got) != len(want):
+        return f"got {len(got)}, want {len(want)}"
+    place = next(n for n, (a, b) in enumerate(zip(got, want, strict=True)) if a != b)
+    return f"number {place + 1}: {describe_difference(got[place], want[place])}"
 
 
 def _brief(value: Any) -> str:

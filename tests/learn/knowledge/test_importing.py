@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.importing import import_remains
 from edgekd.learn.knowledge.importing import import_shards
 from tests.knowledge_example import ORIGIN
 from tests.knowledge_example import Teacher
@@ -92,10 +94,25 @@ def test_a_broken_shard_is_asked_anew(source: Path, tmp_path: Path, kind: str) -
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"origin": {**ORIGIN, "teacher": "b" * 64}}, 'another teacher: "bbb'),
-        ({"origin": {**ORIGIN, "views": {"count": 9}}}, 'another views: {"count":9}'),
-        ({"encoding": {"encoding": "bf16"}}, "another encoding"),
-        ({"samples": 12}, "another number of views and samples"),
+        (
+            {"origin": {**ORIGIN, "teacher": "b" * 64}},
+            f'knowledge: got answers of another teacher (got "{"b" * 64}", want "{"a" * 64}")',
+        ),
+        (
+            {"origin": {**ORIGIN, "views": {"count": 9}, "data": "d" * 64}},
+            f'another views (count: got 9, want 3), data (got "{"d" * 64}", want "{"f" * 64}")',
+        ),
+        (
+            {"origin": {**ORIGIN, "classes": ["a", "c", "b"]}},
+            'classes (the same in another order: number 2: got "c", want "b")',
+        ),
+        ({"origin": {**ORIGIN, "classes": ["a", "b"]}}, "classes (got 2, want 3)"),
+        (
+            {"origin": {name: ORIGIN[name] for name in ("teacher", "views", "data")}},
+            'classes (got null, want ["a","b","c"])',
+        ),
+        ({"encoding": {"encoding": "bf16"}}, 'encoding (encoding: got "bf16", want "fp32")'),
+        ({"samples": 12}, "number of views and samples (number 2: got 12, want 11)"),
     ],
 )
 def test_answers_of_something_else_are_refused_by_name_and_stand_in_nobody_s_way(
@@ -103,10 +120,36 @@ def test_answers_of_something_else_are_refused_by_name_and_stand_in_nobody_s_way
 ) -> None:
     change(source, **changed)
     folder = bring(source, tmp_path / "work")
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=re.escape(message)):
         fill(folder, Teacher())
     assert not list(folder.iterdir())
     fill(folder, Teacher())
+
+
+@pytest.mark.parametrize("lost", ["knowledge.json", "shard-00002.rows", "shard-00005.rows"])
+def test_of_answers_that_lost_a_shard_only_that_one_is_asked_again(
+    source: Path, tmp_path: Path, lost: str
+) -> None:
+    left = {path.name: path for path in source.iterdir() if path.name != lost}
+    folder, teacher = tmp_path / "work", Teacher()
+    folder.mkdir()
+    import_remains({**left, "shard-1.rows": source, "x": source}, folder)
+    made = fill(folder, teacher)
+    batches = {"knowledge.json": 0, "shard-00002.rows": 2, "shard-00005.rows": 1}
+    assert teacher.calls == 2 + batches[lost]
+    assert {name: path.read_bytes() for name, path in made.items()} == {
+        **{name: path.read_bytes() for name, path in left.items()},
+        lost: (source / lost).read_bytes(),
+    }
+
+
+def test_what_is_left_of_other_answers_is_not_believed(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    import_remains({path.name: path for path in source.iterdir()}, folder)
+    with pytest.raises(MachineError, match="other answers"):
+        fill(folder, Rounding(1e-3))
+    assert not list(folder.iterdir())
 
 
 def test_another_machine_s_arithmetic_and_shards_are_no_difference(

@@ -93,7 +93,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 def test_answers_of_something_else_are_refused_by_name() -> None:
     origin = {"teacher": "a", "classes": ["cat", "dog"]}
     require_same_origin("x", origin, dict(origin))
-    with pytest.raises(InputError, match=r'another classes: \["cat","dog"\], want \["dog","cat"\]'):
+    with pytest.raises(InputError, match="another classes .*another order: number 1"):
         require_same_origin("x", origin, {**origin, "classes": ["dog", "cat"]})
-    with pytest.raises(InputError, match="another teacher"):
+    with pytest.raises(InputError, match="another teacher .got null, want"):
         require_same_origin("x", {"classes": ["cat", "dog"]}, origin)
