@@ -64,7 +64,7 @@ class Store:
         try:
             files.make_folder(self.root)
         except MachineError as error:
-            hint = "give another --store; knowledge build --from takes answers out of one that is only read"
+            hint = "give another --store; knowledge build --from reads answers in this one"
             raise MachineError(str(error), hint=hint) from error
         self.require_store()
         if not self.is_made():
@@ -144,7 +144,7 @@ class Store:
         """Keep a stage's outputs and, last, the manifest that makes them a result.
 
         Args:
-            inputs: what the result is made from; the hash of it is the key.
+            inputs: what the result is made from; their hash is the key.
             outputs: its files by plain relative name.
             made: when it was made.
 
@@ -175,18 +175,17 @@ class Store:
         The caller holds the lock of `key`: else a result that is committed between the look and the
         removal would be taken for the corrupt one.
         """
-        entry = self.peek(key, wanted)
-        if entry is None:
+        if (entry := self.peek(key, wanted)) is None:
             self.quarantine(key)
         return entry
 
     def find_remains(self, key: str) -> dict[str, Path]:
         """The files under `key` that verify, by name, if some do not; nothing of a result that is whole or not there."""
         entry = self.read_manifest(self._manifest_path(key))
-        if entry is None or not self._bad(entry):
+        lost = [] if entry is None else self._bad(entry)
+        if entry is None or not lost:
             return {}
-        sound = {name: blob for name, blob in entry.files.items() if self._sound(blob)}
-        return {name: self.blob_path(blob.sha256) for name, blob in sound.items()}
+        return {n: self.blob_path(b.sha256) for n, b in entry.files.items() if b not in lost}
 
     def quarantine(self, key: str) -> None:
         """Put the result under `key` aside, and those of its blobs that are not what their name says."""
