@@ -204,6 +204,7 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
         "encoding": "fp32",
         "largest_difference": None,
         "kl_nats": None,
+        "layers": [],
     }
     if MANIFEST not in entry.files:
         return found
@@ -213,10 +214,16 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
         return found | {"answers": 0, "encoding": "missing or changed"}
     place, settings = manifest.layout, manifest.layout.code.settings
     cut = f", top {settings.top_k}" if settings.top_k is not None else ""
-    cut += f", {number_text(place.code.layers, 'layer')}" if place.code.layers else ""
+    tapped = manifest.layers.tapped if manifest.layers is not None else ()
+    pooled = sum(layer.is_pooled for layer in tapped)
+    cut += f", {number_text(len(tapped), 'layer')} of which {pooled} pooled" if tapped else ""
     return found | {
         "answers": place.views * place.samples,
         "encoding": settings.encoding + cut,
         "largest_difference": manifest.error.get("largest_difference"),
         "kl_nats": manifest.error.get("mean_divergence_nats"),
+        "layers": [
+            {"place": layer.place, "shape": list(layer.shape), "pooled": layer.is_pooled}
+            for layer in tapped
+        ],
     }

@@ -16,6 +16,7 @@ MANIFEST = "knowledge.json"
 """The file that says what a store of answers holds, and names its shards."""
 DISK_LIMIT_GB = 50.0
 """What stored layers may take where nobody says more."""
+LayerForm = Literal["auto", "pooled", "whole"]
 MOST_TOP_K = 2**16
 ENCODINGS = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 """By name, the bytes of one value."""
@@ -65,10 +66,14 @@ class RecipeKnowledge(KnowledgeSettings):
     """What the layers that losses read of a teacher, and its answers, may take of the disk where a step says
     `knowledge: auto`, in 10^9 bytes; what takes more is computed anew in every step."""
 
+    layers: LayerForm = omit_default("auto")
+    """In which form layers are stored. Auto: pooled, the mean over the places of a map or of tokens, where losses read
+    nothing else of one; else whole. ``pooled`` refuses losses that read one whole; ``whole`` pools none."""
+
     @property
     def storage(self) -> KnowledgeSettings:
         """How answers are stored."""
-        return KnowledgeSettings(**self.model_dump(exclude={"disk_limit_gb"}))
+        return KnowledgeSettings(**self.model_dump(exclude={"disk_limit_gb", "layers"}))
 
 
 EXACT = KnowledgeSettings(encoding="fp32")

@@ -96,11 +96,11 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
 
 
 def _storage(recipe: Recipe) -> dict[str, Any]:
-    """How layers would be stored, and on how much of the disk, where a step may store any."""
+    """How layers would be stored, in which form, and on how much of the disk, where a step may store any."""
     said = recipe.knowledge
     if said is None or not any(step.may_store_layers for step in distillations(recipe.steps)):
         return {}
-    return {"storage": said.storage, "disk_limit_gb": said.disk_limit_gb}
+    return {"storage": said}
 
 
 def _has_usual_batch(training: Training) -> bool:
@@ -140,7 +140,9 @@ def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deploye
 
 def _case(recipe: Recipe, step: Distillation) -> check.TeachingCase:
     """Of a step that distils, or of the recovery of what a smaller student lost."""
-    words = step.words
+    words, said = step.words, recipe.knowledge
+    refuses = said is not None and said.layers == "pooled"  # what a step that stores none may read
+    may_store = step.may_store_layers and not (refuses and words.knowledge == "online")
     return check.TeachingCase(
         label=step.label,
         student=_learner(recipe, step),
@@ -153,7 +155,7 @@ def _case(recipe: Recipe, step: Distillation) -> check.TeachingCase:
         only=words.only,
         inherit=words.inherit,
         private=words.private,
-        may_store_layers=step.may_store_layers,
+        may_store_layers=may_store,
     )
 
 

@@ -16,9 +16,8 @@ from edgekd.bench import sized_calls
 from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.errors import InputError
-from edgekd.learn.knowledge_settings import DISK_LIMIT_GB
 from edgekd.learn.knowledge_settings import EXACT
-from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.knowledge_settings import RecipeKnowledge
 from edgekd.learn.loading import load_torch
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Network
@@ -107,10 +106,8 @@ class CheckConfig(Settings):
     deployed: Annotated[tuple[DeployedNetwork, ...], Field(strict=False)] = ()
     sizes: dict[str, Annotated[tuple[Count, ...], Field(strict=False)]] = omit_default({})
     """Of free axes, that are to be timed."""
-    storage: KnowledgeSettings = omit_default(EXACT)
-    """How layers would be stored."""
-    disk_limit_gb: float = omit_default(DISK_LIMIT_GB)
-    """What they may take."""
+    storage: RecipeKnowledge = omit_default(RecipeKnowledge(**EXACT.model_dump()))
+    """How layers would be stored, and what they may take."""
 
 
 def run(config: CheckConfig, given: Given, context: Context) -> Made:
@@ -275,7 +272,6 @@ def _tried(
                 samples,
                 case.train,
                 config.storage,
-                config.disk_limit_gb,
                 context.folder,
             )
     return whole.connection.rows, stored

@@ -41,7 +41,20 @@ def plan(recipe: recipes.Recipe, folder: Path) -> dict[str, Step]:
 
 
 FITNET = {"step": "distil", "losses": ["kd", "fitnet"]}
+POOLED = {"encoding": "fp16", "layers": "pooled"}
 PRUNED = {"step": "prune", "macs": 0.5, "recover": {"losses": ["kd", "sp"]}}
+
+
+@pytest.mark.parametrize(("words", "may"), [({}, True), ({"knowledge": "online"}, False)])
+def test_a_step_that_computes_layers_may_read_them_whole_where_stored_ones_are_pooled(
+    tmp_path: Path, words: dict[str, Any], may: bool
+) -> None:
+    recipe = load({**FITNET, **words}, {"step": "distil", "losses": ["kd"]}, knowledge=POOLED)
+    config = plan(recipe, tmp_path)["check"].settings
+    assert isinstance(config, check.CheckConfig)
+    assert [case.may_store_layers for case in config.cases] == [may, False]
+    if may:
+        assert config.storage.layers == "pooled"
 
 
 def test_a_step_is_open_only_where_its_teacher_s_layers_could_be_stored() -> None:
@@ -101,11 +114,11 @@ def test_people_read_what_was_chosen_why_and_what_either_costs() -> None:
 
 
 def test_a_recipe_s_limit_is_no_part_of_how_answers_are_stored(tmp_path: Path) -> None:
-    said = {"encoding": "fp16", "disk_limit_gb": 3.0}
+    said = {"encoding": "fp16", "disk_limit_gb": 3.0, "layers": "whole"}
     made = plan(load({**FITNET, "knowledge": "stored"}, knowledge=said), tmp_path)
     assert made["knowledge"].settings.model_dump()["storage"] == {
         "encoding": "fp16",
         "top_k": None,
         "temperature": 1.0,
     }
-    assert made["check"].settings.model_dump()["disk_limit_gb"] == 3.0
+    assert made["check"].settings.model_dump()["storage"]["disk_limit_gb"] == 3.0

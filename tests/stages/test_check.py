@@ -40,6 +40,7 @@ def run(
     allow_code: bool = False,
     deployed: Any = (),
     progress: Progress | None = None,
+    knowledge: Any = None,
     **more: Any,
 ) -> dict[str, Any]:
     images = np.random.default_rng(0).integers(0, 255, (samples, 8, 8, 1), np.uint8)
@@ -57,6 +58,8 @@ def run(
     }
     settings = {"views": views or {"count": 2}, "seed": 0, "plain": plain, "cases": [case]}
     settings["deployed"] = deployed
+    if knowledge is not None:
+        settings["storage"] = {"encoding": "fp32", **knowledge}
     config = check.CheckConfig.model_validate(settings)
     kept = folder / "kept"
     context = Context(
@@ -87,6 +90,25 @@ def test_the_plan_says_which_layers_are_compared(tmp_path: Path) -> None:
     (row,) = run(tmp_path, "kd", "fitnet")["distil"]
     assert (row["loss"], row["student"], row["teacher"]) == ("fitnet", "layer2", "model.layer2")
     assert row["student_shape"] == [8, 8, 4, 4] and row["companion_parameters"] > 0
+
+
+def read_layers(folder: Path, form: str, *losses: Any) -> dict[str, tuple[Any, bool]]:
+    folder.mkdir()
+    run(folder, "kd", *losses, knowledge={"layers": form}, may_store_layers=True)
+    value = json.loads((folder / "layers-distil.json").read_bytes())
+    return {row["place"]: (row["shape"], row["is_pooled"]) for row in value["tapped"]}
+
+
+def test_the_recipe_says_whether_layers_are_stored_pooled_or_whole(tmp_path: Path) -> None:
+    place = "model.layer2"
+    mean = {"name": "rkd", "layers": {"student": "layer2", "teacher": place}}
+    pooled, whole = {place: ([16], True)}, {place: ([16, 6, 6], False)}
+    assert read_layers(tmp_path / "auto", "auto", mean) == pooled
+    assert read_layers(tmp_path / "pooled", "pooled", mean) == pooled
+    assert read_layers(tmp_path / "whole", "whole", mean) == whole
+    assert read_layers(tmp_path / "map", "auto", "fitnet") == whole
+    with pytest.raises(InputError, match=f"layers: got pooled, and a loss that reads '{place}'"):
+        read_layers(tmp_path / "refused", "pooled", mean, "fitnet")
 
 
 @pytest.mark.parametrize(
