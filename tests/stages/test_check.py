@@ -99,16 +99,15 @@ def read_layers(folder: Path, form: str, *losses: Any) -> dict[str, tuple[Any, b
     return {row["place"]: (row["shape"], row["is_pooled"]) for row in value["tapped"]}
 
 
-def test_the_recipe_says_whether_layers_are_stored_pooled_or_whole(tmp_path: Path) -> None:
-    place = "model.layer2"
-    mean = {"name": "rkd", "layers": {"student": "layer2", "teacher": place}}
-    pooled, whole = {place: ([16], True)}, {place: ([16, 6, 6], False)}
-    assert read_layers(tmp_path / "auto", "auto", mean) == pooled
-    assert read_layers(tmp_path / "pooled", "pooled", mean) == pooled
-    assert read_layers(tmp_path / "whole", "whole", mean) == whole
-    assert read_layers(tmp_path / "map", "auto", "fitnet") == whole
-    with pytest.raises(InputError, match=f"layers: got pooled, and a loss that reads '{place}'"):
-        read_layers(tmp_path / "refused", "pooled", mean, "fitnet")
+def test_where_layers_are_to_be_stored_pooled_a_loss_that_reads_one_whole_is_refused(
+    tmp_path: Path,
+) -> None:
+    found = {"model.layer2": ([16, 6, 6], False)}
+    assert read_layers(tmp_path / "auto", "auto", "fitnet") == found
+    assert read_layers(tmp_path / "whole", "whole", "fitnet") == found
+    assert read_layers(tmp_path / "pooled", "pooled", "rkd") == {"model.fc:input": ([32], False)}
+    with pytest.raises(InputError, match=r"got pooled, and a loss that reads 'model.layer2', \[16"):
+        read_layers(tmp_path / "refused", "pooled", "rkd", "fitnet")
 
 
 @pytest.mark.parametrize(
