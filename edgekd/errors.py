@@ -13,7 +13,6 @@ Only the border in `edgekd.cli` prints them.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -90,6 +89,8 @@ def rename_in_errors(scratch: str | Path, name: str | Path) -> Iterator[None]:
 
 def find_nearest(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` for the closest of `known` names, else the list of them."""
+    import difflib  # a worker starts without it
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=max(1, len(names)), cutoff=0.5)
     if close:
@@ -100,6 +101,8 @@ def find_nearest(name: str, known: Iterable[str]) -> str:
 def _distance(name: str, other: str) -> tuple[float, float, float]:
     """Return how far two names are apart: in their words, letter by letter, then in their numbers, so that
     ``resnet21`` is nearer to ``resnet20`` than to ``resnet32``."""
+    import difflib
+
     words = difflib.SequenceMatcher(None, NUMBER.sub("0", name), NUMBER.sub("0", other)).ratio()
     letters = difflib.SequenceMatcher(None, name, other).ratio()
     mine, its = ([int(digits[:9]) for digits in NUMBER.findall(text)] for text in (name, other))

@@ -17,6 +17,7 @@ from edgekd.bench.call import CallPlan
 from edgekd.bench.engine import Engine
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.bench.side_by_side import map_side_by_side
 from edgekd.bench.statistics import is_settled
 from edgekd.bench.statistics import median
 from edgekd.bench.timing import Steady
@@ -92,6 +93,7 @@ def measure_subjects(
     note: Note = lambda text: None,
     worker: Worker = run_worker,
     contenders: Contenders = all_names,
+    memory_width: int = 1,
 ) -> list[Measurement]:
     """Peak memory in one process each, then rounds of latency processes over all that need more.
 
@@ -103,16 +105,20 @@ def measure_subjects(
         note: told before each process.
         worker: runs one.
         contenders: who needs more than the fewest processes.
+        memory_width: how many of the processes that measure memory run at once: a peak is a process's own.
 
     Returns:
         One result a subject, in the order given. A failed process is told, never raised.
     """
     deadline = time.monotonic() + rules.budget_s
-    results: list[Measurement] = []
-    for subject in subjects:
-        results.append(Measurement(subject))
+
+    def weigh(subject: Subject) -> Measurement:
         note(f"{subject.name}: memory")
-        results[-1].memory = _attempt("memory", results[-1], rules, worker)
+        result = Measurement(subject)
+        result.memory = _attempt("memory", result, rules, worker)
+        return result
+
+    results = list(map_side_by_side(weigh, subjects, memory_width))
     for turn in range(rules.processes_max):
         wanted = all_names(results) if turn < rules.processes_min else contenders(results)
         for result in results if turn % 2 == 0 else results[::-1]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -30,23 +31,27 @@ def choose_width(data: Dataset, device: Device) -> int:
     return min(count_cores(), MOST)
 
 
-def map_side_by_side(ask: Callable[[T], R], items: Sequence[T], width: int) -> Iterator[R]:
-    """Yield what `ask` gives for each item, in their order.
+@contextlib.contextmanager
+def begin_side_by_side(
+    ask: Callable[[T], R], items: Iterable[T], width: int
+) -> Iterator[Iterator[R]]:
+    """Give what `ask` gives for each item, in their order; it is asked from now on, whatever the block does meanwhile.
 
     The threads only wait for workers. They end with this process, and workers end with their thread: an interruption
     waits for none.
 
     Args:
         ask: runs workers, one behind the other.
-        items: what it is asked.
-        width: how many items are asked at once.
+        items: what it is asked; none is begun after the block.
+        width: how many items are asked at once; alone, each is asked when its answer is taken.
 
     Raises:
-        BaseException: what `ask` raised for the first item for which it did; no item is begun after that.
+        BaseException: where an answer is taken, what `ask` raised for it; no item is begun after that.
     """
     if width < 2:
-        yield from map(ask, items)
+        yield map(ask, items)
         return
+    items = list(items)
     answers: list[Future[R]] = [Future() for _ in items]
     turns, stop = itertools.count(), threading.Event()
 
@@ -60,7 +65,12 @@ def map_side_by_side(ask: Callable[[T], R], items: Sequence[T], width: int) -> I
     for _ in range(width):
         threading.Thread(target=work, daemon=True).start()
     try:
-        for answer in answers:
-            yield answer.result()
+        yield (answer.result() for answer in answers)
     finally:
         stop.set()
+
+
+def map_side_by_side(ask: Callable[[T], R], items: Iterable[T], width: int) -> Iterator[R]:
+    """Yield what `ask` gives for each item, in their order, as `begin_side_by_side` does."""
+    with begin_side_by_side(ask, items, width) as answers:
+        yield from answers

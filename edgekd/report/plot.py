@@ -198,7 +198,7 @@ def _label(
     chosen: str | None,
 ) -> None:
     """Name each point where its text hides neither a point nor another text."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     scale = figure.dpi / 72
     taken = []
     for row, x, y in points:

@@ -18,8 +18,8 @@ from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import find_reference
 from edgekd.bench.score_interval import score_interval
+from edgekd.bench.side_by_side import begin_side_by_side
 from edgekd.bench.side_by_side import choose_width
-from edgekd.bench.side_by_side import map_side_by_side
 from edgekd.bench.status import TIMED
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -60,9 +60,24 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     test = read_split(given, "test", allow_code=context.allow_code)
     models = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]
     score = test.task.score
-    rows = {
-        model: test.all_metric_rows(_torch_outputs(model, test, given, context)) for model in models
-    }
+    engines = list(_engines(config, given))
+
+    def ask(asked: tuple[list[str], Engine, float | None]) -> Arrays | Exception:
+        _, engine, row_s = asked
+        try:
+            return scores.score_engine(
+                engine, given["test"], test.dataset, test.task, row_s=row_s, device=context.device
+            )
+        except (MachineError, InputError, ValueError) as error:
+            return error  # it cost hours to come here: one ends nothing
+
+    width = choose_width(test.dataset, context.device)
+    with begin_side_by_side(ask, engines, width) as answers:
+        rows = {
+            model: test.all_metric_rows(_torch_outputs(model, test, given, context))
+            for model in models
+        }
+        answered = list(answers)
     metrics = {model: metric_values(test.task, each) for model, each in rows.items()}
     counted = bool(rows) and all(
         is_right_or_wrong(score, each[score.name]) for each in rows.values()
@@ -79,19 +94,7 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
             found["student_below_control_ci95"] = drop_interval(score, student, control)
     intervals: dict[str, tuple[float, float]] = {}
     of_rows: dict[str, dict[str, float]] = {}
-
-    def ask(asked: tuple[list[str], Engine, float | None]) -> Arrays | Exception:
-        _, engine, row_s = asked
-        try:
-            return scores.score_engine(
-                engine, given["test"], test.dataset, test.task, row_s=row_s, device=context.device
-            )
-        except (MachineError, InputError, ValueError) as error:
-            return error  # it cost hours to come here: one ends nothing
-
-    engines = list(_engines(config, given))
-    every = map_side_by_side(ask, engines, choose_width(test.dataset, context.device))
-    for (names, _, _), scored in zip(engines, every, strict=True):
+    for (names, _, _), scored in zip(engines, answered, strict=True):
         if isinstance(scored, Exception):
             context.progress.note(f"{names[0]}: its test score is not measured: {scored}")
             continue

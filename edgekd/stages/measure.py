@@ -189,6 +189,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         rules,
         note=note,
         worker=watch,
+        memory_width=width,
         contenders=functools.partial(
             elimination.remaining_candidates, list_candidates(rows, task.score.scale)
         ),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,26 @@ def test_processes_take_turns_and_every_other_round_runs_backwards() -> None:
     session.measure_subjects(subjects("a", "b", "c"), session.Rules(), worker=workers)
     assert workers.ran[:3] == [("memory", "a"), ("memory", "b"), ("memory", "c")]
     assert latency_order(workers) == "abccba" * 3
+
+
+def test_memory_of_two_is_measured_at_once_and_latency_never() -> None:
+    both, at_once, most = threading.Barrier(2, timeout=30), [0], [0]
+
+    def worker(job: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
+        if job == "memory":
+            both.wait()
+            return {"peak_rss_bytes": int(spec["runtime"])}
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        time.sleep(0.001)
+        at_once[0] -= 1
+        return {"iters_ns": [100], "steady": True, "cold_ms": {}}
+
+    found = session.measure_subjects(
+        subjects("1", "2", "3", "4"), session.Rules(), worker=worker, memory_width=2
+    )
+    assert [each.memory for each in found] == [{"peak_rss_bytes": n} for n in (1, 2, 3, 4)]
+    assert most == [1]
 
 
 def test_who_is_settled_stops_and_the_others_go_on() -> None:

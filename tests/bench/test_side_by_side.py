@@ -9,6 +9,7 @@ import time
 import pytest
 
 from edgekd.bench import side_by_side
+from edgekd.bench.side_by_side import begin_side_by_side
 from edgekd.bench.side_by_side import choose_width
 from edgekd.bench.side_by_side import map_side_by_side
 from edgekd.device import Device
@@ -31,6 +32,41 @@ def test_answers_come_in_the_order_of_the_questions(width: int) -> None:
 def test_two_are_asked_at_once() -> None:
     both = threading.Barrier(2, timeout=30)
     assert list(map_side_by_side(lambda _: both.wait() < 2, [0, 1], 2)) == [True, True]
+
+
+def test_is_asked_while_the_block_does_something_else() -> None:
+    begun = threading.Event()
+
+    def ask(number: int) -> int:
+        begun.set()
+        return number
+
+    with begin_side_by_side(ask, [7], 2) as answers:
+        assert begun.wait(30)
+        assert list(answers) == [7]
+
+
+def test_nothing_is_begun_after_the_block() -> None:
+    begun, go = [], threading.Event()
+
+    def ask(number: int) -> int:
+        begun.append(number)
+        go.wait(30)
+        return number
+
+    with pytest.raises(KeyError), begin_side_by_side(ask, range(100), 2):
+        raise KeyError
+    go.set()
+    time.sleep(0.2)
+    assert len(begun) <= 2
+
+
+def test_alone_each_is_asked_when_its_answer_is_taken() -> None:
+    begun: list[int] = []
+    with begin_side_by_side(lambda number: begun.append(number), [1, 2, 3], 1) as answers:
+        assert begun == []
+        next(answers)
+        assert begun == [1]
 
 
 def test_the_first_failure_is_raised_and_nothing_begun_after_it() -> None:
