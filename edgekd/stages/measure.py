@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import gzip
 import json
-import re
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,10 +31,9 @@ from edgekd.bench.engine_answers import GoldenSamples
 from edgekd.bench.engine_answers import ask_engine
 from edgekd.bench.engine_answers import read_samples
 from edgekd.bench.golden import USUAL
-from edgekd.bench.machine import canary
 from edgekd.bench.machine import host
 from edgekd.bench.machine.monitor import Monitor
-from edgekd.bench.machine.validity import Validity
+from edgekd.bench.machine.monitor import describe_fitness
 from edgekd.bench.process import run_worker
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import blank_row
@@ -67,7 +64,7 @@ from edgekd.task import Task
 from edgekd.task import interface_of
 from edgekd.tasks import load_task
 
-NS_PER_S, NS_PER_MS = 1_000_000_000, 1e6
+NS_PER_S = 1_000_000_000
 WINDOW_NS = 20_000_000
 """Of warm-up; three of them must agree."""
 
@@ -202,7 +199,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         fill_row(row, measured.get(row["name"]), validity.get(row["name"]), there.emulated)
         for row in rows
     ]
-    return write(rows, measured, describe_machine(watch, validity.values()), there, context.folder)
+    return write(rows, measured, describe_fitness(watch, validity.values()), there, context.folder)
 
 
 def list_candidates(
@@ -222,20 +219,6 @@ def list_candidates(
             name = "" if reference is None else reference["name"]
             found[row["name"]] = elimination.CandidateFacts(sign * row["validation_score"], name)
     return found
-
-
-def describe_machine(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
-    """Return how fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
-    warnings that differ in their numbers alone, one."""
-    spread, found = canary.compute_variation(watch.snapshot_log.canaries_ns), list(each)
-    warnings = {re.sub(r"[0-9.]+", "", text): text for one in found for text in one.warnings}
-    return {
-        "canary_ms": [ns / NS_PER_MS for ns in watch.snapshot_log.canaries_ns],
-        "canary_variation": spread,
-        "drifts": watch.snapshot_log.drifts(),
-        "reasons": sorted({reason for one in found for reason in one.reasons}),
-        "warnings": sorted(warnings.values()),
-    }
 
 
 def _answers(

@@ -20,6 +20,7 @@ from edgekd.bench.candidate import Candidate
 from edgekd.bench.machine import host
 from edgekd.bench.machine import validity
 from edgekd.bench.machine.monitor import Monitor
+from edgekd.bench.machine.monitor import describe_fitness
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.timing import COLD
 from edgekd.progress import Silent
@@ -174,7 +175,7 @@ def test_warnings_that_differ_in_a_number_alone_are_told_once() -> None:
         Validity(False, ("swapped: 3 pages",), ("noisy: the load was 7.4 on 2 cores",)),
         Validity(True, (), ("noisy: processes lost their core 492.5 times a second",)),
     ]
-    machine = stage.describe_machine(Monitor(lambda *rest, **more: {}), each)
+    machine = describe_fitness(Monitor(lambda *rest, **more: {}), each)
     assert machine["warnings"] == [
         "noisy: processes lost their core 492.5 times a second",
         "noisy: the load was 7.4 on 2 cores",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +19,7 @@ EVERY = 6
 """Latency processes between two snapshots."""
 REMEMBERS = 0.9
 """Time of a repeated input beside that of distinct ones, below which an answer may be remembered."""
+NS_PER_MS = 1e6
 
 
 class Monitor:
@@ -48,6 +51,20 @@ class Monitor:
             spread = canary.compute_variation(self.snapshot_log.canaries_ns) or 0.0
             warnings.append(f"drifts: the canary's time varies by {spread:.0%}")
         return verdict._replace(warnings=tuple(warnings))
+
+
+def describe_fitness(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
+    """Return how fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
+    warnings that differ in their numbers alone, one."""
+    spread, found = canary.compute_variation(watch.snapshot_log.canaries_ns), list(each)
+    warnings = {re.sub(r"[0-9.]+", "", text): text for one in found for text in one.warnings}
+    return {
+        "canary_ms": [ns / NS_PER_MS for ns in watch.snapshot_log.canaries_ns],
+        "canary_variation": spread,
+        "drifts": watch.snapshot_log.drifts(),
+        "reasons": sorted({reason for one in found for reason in one.reasons}),
+        "warnings": sorted(warnings.values()),
+    }
 
 
 def input_warnings(processes: Sequence[Mapping[str, Any]]) -> list[str]:
