@@ -58,7 +58,11 @@ def plan(name: str, tmp_path: Path, *overrides: str) -> tuple[Step, ...]:
     "name", ["quickstart.yaml", "fashion-mnist-int8.yaml", "digit-scenes.yaml"]
 )
 def test_settings_arrive_as_they_were_sent(tmp_path: Path, name: str) -> None:
-    overrides = ("student.train.workers=3", "student.train.checkpoint_every_s=1.5")
+    overrides = (
+        "student.train.workers=3",
+        "student.train.checkpoint_every_s=1.5",
+        "teacher.sharded=true",
+    )
     steps = [s for s in plan(name, tmp_path, *overrides) if s.stage.name in follow.SHARED]
     assert {"train", "distil"} <= {step.stage.name for step in steps}
     for step in steps:

@@ -28,6 +28,7 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     from edgekd.plan.settling import apply_choices
     from edgekd.plan.settling import describe_choice
     from edgekd.plan.settling import read_choices
+    from edgekd.plan.sharding import describe_sharding
     from edgekd.store import Store
 
     foreseen = pipeline.preview_plan(recipe, path, options)
@@ -37,13 +38,15 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     choices = read_choices(found, store)
     answers = list(estimate_knowledge(apply_choices(recipe, choices), found, store))
     touched = _touched(recipe, path, options, foreseen)
-    weights = _find_open_weights(recipe)
+    weights, shared = _find_open_weights(recipe), describe_sharding(recipe)
     if as_json:
         costs = {each.label: each for each in cost.steps}
         rows = [_fields(each, costs.get(each.step.label)) for each in foreseen]
         described = [_describe_answers(each) for each in answers]
         plan = {"steps": rows, "estimate": _describe_cost(cost), "answers": described}
         plan["weights"] = weights
+        if shared:
+            plan["sharded"] = shared
         if choices:
             plan["storing"] = {label: each.describe() for label, each in choices.items()}
         print_json({**plan, **touched})
@@ -54,6 +57,8 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
         _print_answers(each)
     for key, text in weights.items():
         print_paragraph(f"{key}: weight {text}")
+    for name, text in shared.items():
+        print_paragraph(f"{name}: {text}")
     for label, choice in choices.items():
         print_paragraph(f"{label}: {describe_choice(choice)}")
     for what, names in touched.items():

@@ -32,6 +32,7 @@ from edgekd.learn.method.stored_layers import find_orders
 from edgekd.learn.method.stored_layers import take_layers
 from edgekd.learn.method.taps import Taps
 from edgekd.learn.parallel import ranks
+from edgekd.learn.parallel.in_step import InStep
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
 
@@ -193,10 +194,28 @@ def fill_knowledge(
         if layers is not None:
             size = max(1, min(size, SHARD_BYTES // (4 * layers.values)))
             layers = _order_layers(layers, teacher, samples, resolved)
-        ask = _build_ask(teacher, samples, resolved, layers)
+        in_step = _keep_in_step(teacher, samples, resolved)
+        ask = _build_ask(teacher, samples, resolved, layers, in_step)
         questions = Questions(ask, samples.views.count, len(samples), size, layers)
-        partners = Partners(ranks.rank(), ranks.count(), ranks.wait_for_all)
-        return filling.fill_store(questions, settings, origin, folder, progress, partners)
+        wait = ranks.wait_for_all if in_step is None else in_step.wait
+        partners = Partners(ranks.rank(), ranks.count(), wait)
+        made = filling.fill_store(questions, settings, origin, folder, progress, partners)
+        if in_step is not None:
+            in_step.wait()  # the first rank asks some again at the end
+        return made
+
+
+def _keep_in_step(teacher: nn.Module, samples: Samples, resolved: Arithmetic) -> InStep | None:
+    """What lets ranks that share out a teacher's parameters answer unequally many batches; None where they do not."""
+    if ranks.count() == 1:
+        return None
+    from edgekd.learn.parallel.sharding import is_sharded  # what it imports takes a second
+
+    if not is_sharded(teacher):
+        return None
+    inputs = samples.batch(np.arange(1), 0).inputs
+    along = (teacher, inputs, resolved.precision, resolved.channels_last)
+    return InStep(functools.partial(_answer, *along))
 
 
 def _order_layers(
@@ -211,7 +230,11 @@ def _order_layers(
 
 
 def _build_ask(
-    teacher: nn.Module, samples: Samples, resolved: Arithmetic, layers: StoredLayers | None
+    teacher: nn.Module,
+    samples: Samples,
+    resolved: Arithmetic,
+    layers: StoredLayers | None,
+    in_step: InStep | None,
 ) -> AskTeacher:
     taps = Taps(teacher, [] if layers is None else [each.place for each in layers.tapped])
 
@@ -220,6 +243,8 @@ def _build_ask(
     ) -> Iterator[tuple[NDArray[np.float32], ...]]:
         jobs = [functools.partial(samples.batch, indices, view) for indices in batches]
         for batch in prefetch(jobs, samples.needed_workers):
+            if in_step is not None:
+                in_step.ask()
             with taps as values:
                 given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
             yield given if layers is None else (*given, *take_layers(layers, values))

@@ -103,6 +103,7 @@ def _distil(
         inherit=words.inherit,
         private=words.private,
         combine=words.combine,
+        sharded=teaching.find_sharded(recipe, step),
     )
     takes = {
         **wiring.training_inputs(recipe),
@@ -159,6 +160,7 @@ def _quantize(recipe: Recipe, step: Quantization, profile: str, options: Options
         scheme=PROFILES[profile].numerics,
         views=recipe.views,
         views_seed=recipe.seed,
+        sharded=bool(teaching.find_sharded(recipe, step)),
     )
     tuned = {"resolved": (teaching.STUDENT_TUNED, "resolved.json")}
     takes = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from edgekd.learn.knowledge_settings import MANIFEST
+from edgekd.learn.settings import find_reuse_term
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import THE_STUDENT
@@ -72,6 +73,32 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
     return found
 
 
+def find_sharded(recipe: Recipe, step: LearningStep) -> tuple[str, ...]:
+    """Find the marks of a step's live teachers whose parameters the ranks are to share out; none where a scheme or a
+    loss takes the teacher itself, be it to take it apart."""
+    if step.answers != "online" or why_whole(step):
+        return ()
+    marks = {
+        "" if number == 1 else f"_{number}": name for number, name in enumerate(step.teachers, 1)
+    }
+    return tuple(mark for mark, name in marks.items() if _is_sharded(recipe, name))
+
+
+def why_whole(step: LearningStep) -> str:
+    """Say why a step needs its teachers whole on every rank; empty if it does not."""
+    if not isinstance(step, Distillation):
+        return ""
+    reused = find_reuse_term(step.words.losses)
+    if reused is not None:
+        return f"loss {reused.loss.name} takes its classifier"
+    takes = {"teacher", "pairs"} & {*step.asks}
+    return f"scheme {step.words.scheme.name} takes it apart" if takes else ""
+
+
+def _is_sharded(recipe: Recipe, name: str) -> bool:
+    return name in recipe.named_teachers and recipe.named_teachers[name].sharded
+
+
 def find_layer_readers(recipe: Recipe, name: str) -> list[Distillation]:
     """The steps that read layers of that teacher which are stored beside its answers."""
     taught = distillations(recipe.steps)
@@ -103,6 +130,7 @@ def _asked(recipe: Recipe, name: str) -> Step:
         views=recipe.views,
         views_seed=recipe.seed,
         storage=None if recipe.knowledge is None else recipe.knowledge.storage,
+        sharded=_is_sharded(recipe, name),
     )
     samples = wiring.training_inputs(recipe)
     inputs = {

@@ -131,6 +131,9 @@ class Teacher(Settings):
     """Names of the classes that are learned; none is all."""
     waypoints: Annotated[Whole, Field(le=64)] = omit_default(0)
     """How many states on the way of its training are kept, for scheme ``route``."""
+    sharded: Annotated[bool, Field(exclude=True)] = False
+    """Whether the ranks of a launch share out its parameters while it answers, each a share, gathered block by block;
+    its answers are the same. Without a launcher nothing is shared out."""
 
     _one = model_validator(mode="after")(_require_one_beginning)
 

@@ -57,6 +57,8 @@ class DistilConfig(Settings):
     private: PrivacySettings | None = omit_default(None)
     """What protects the samples, if anything does."""
     combine: CombineSettings = omit_default(CombineSettings())
+    sharded: Annotated[tuple[str, ...], Field(strict=False, exclude=True)] = ()
+    """Marks of live teachers whose parameters the ranks share out: empty of the first, ``_2`` of the second."""
 
 
 def run(config: DistilConfig, given: Given, context: Context) -> Made:
@@ -88,7 +90,15 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
         start = weights.read(given["start_weights"], suffix=".safetensors")
         weights.load_into(model, start, "the step before")
     participants = Participants(
-        model, plan, samples, resolved, given, context.allow_code, config.combine
+        model,
+        plan,
+        samples,
+        resolved,
+        given,
+        context.allow_code,
+        config.combine,
+        sharded=config.sharded,
+        note=context.progress.note,
     )
     batch_size = config.train.batch_size
     whole = step.assemble_step(

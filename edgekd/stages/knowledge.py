@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from typing import Annotated
 from typing import Any
+
+from pydantic import Field
 
 from edgekd import files
 from edgekd.learn.knowledge_settings import EXACT
@@ -34,6 +37,8 @@ class KnowledgeConfig(Settings):
     views_seed: Whole
     storage: KnowledgeSettings | None = omit_default(None)
     """How answers are stored; None is float32 in one array."""
+    sharded: Annotated[bool, Field(exclude=True)] = False
+    """Whether the ranks share out the teacher's parameters."""
 
 
 def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
@@ -42,17 +47,21 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     With inputs `layers_1`, `layers_2` those layers of the teacher lie beside the answers, in shards.
     """
     from edgekd.learn import answers
-    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
-    from edgekd.learn import blueprint
+    from edgekd.learn.assembly.live_teacher import load_teacher
     from edgekd.learn.knowledge.importing import import_remains
     from edgekd.learn.knowledge.layers import merge_layers
     from edgekd.learn.knowledge.layers import read_layers
 
-    teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
+    teacher = load_teacher(
+        given["blueprint"],
+        given["weights"],
+        allow_code=context.allow_code,
+        sharded=config.sharded,
+        note=context.progress.note,
+    )
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed)
-    teacher.to(arithmetic.choose_device())
     layers = merge_layers(map(read_layers, _list_layers(given)))
     if config.storage is not None or layers is not None:
         import_remains(context.remains, context.checkpoints)

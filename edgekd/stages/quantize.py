@@ -106,6 +106,8 @@ class QuantizeConfig(QuantizeSettings):
     views_seed: Whole
     threads: Count | None = omit_default(None)
     """Of torch where nothing is trained, and no arithmetic was resolved for that."""
+    sharded: Annotated[bool, Field(exclude=True)] = False
+    """Whether the ranks share out the parameters of a teacher that answers while it learns."""
 
 
 def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
@@ -242,9 +244,8 @@ def _learned(
     validation = read_split(given, allow_code=context.allow_code)
     terms = find_soft_terms(config.losses, validation.task)
     training = fit_batch(config.train, len(samples), context.progress.note)
-    batch_size = training.batch_size
-    size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples)}
-    size["epochs"] = training.epochs
+    batch_size, epochs = training.batch_size, training.epochs
+    size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples), "epochs": epochs}
     connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
     history = learner.train(
         started.model,
@@ -268,7 +269,7 @@ def _scheme(
     config: QuantizeConfig, start: nn.Module, resolved: Arithmetic, given: Given, context: Context
 ) -> Scheme:
     from edgekd.learn import arithmetic
-    from edgekd.learn import blueprint
+    from edgekd.learn.assembly.live_teacher import load_teacher
     from edgekd.learn.method import teacher as finished
     from edgekd.learn.schemes.offline import offline
 
@@ -278,10 +279,9 @@ def _scheme(
     if "teacher" in config.teachers and config.knowledge == "stored":
         tell.append(finished.open_knowledge(given, "knowledge"))
     elif "teacher" in config.teachers:
-        teacher = blueprint.load(
-            given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
-        )
-        tell.append(finished.run_teacher(teacher.to(arithmetic.choose_device()), precision))
+        paths = given["teacher_blueprint"], given["teacher_weights"]
+        teacher = load_teacher(*paths, allow_code=context.allow_code, sharded=config.sharded)
+        tell.append(finished.run_teacher(teacher, precision))
     return offline(finished.combine_teachers(tell))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from edgekd import code
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
+from edgekd.learn.assembly.live_teacher import load_teacher
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing
@@ -50,6 +52,8 @@ class Participants:
         combine: how several teachers become one.
         built: networks that are at hand and need no file, by their mark: ``""`` the first teacher,
             ``"_2"`` the second, `PARENT` whose parameters are inherited.
+        sharded: marks of teachers whose parameters the ranks share out where they answer live.
+        note: is told what each rank then holds.
     """
 
     def __init__(
@@ -62,10 +66,12 @@ class Participants:
         allow_code: bool,
         combine: CombineSettings,
         built: Mapping[str, nn.Module] = MappingProxyType({}),
+        sharded: Collection[str] = (),
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.student, self.plan, self.samples = student, plan, samples
         self.resolved, self.given, self.allow_code = resolved, given, allow_code
-        self.combine = combine
+        self.combine, self.sharded, self.note = combine, sharded, note
         self._networks = {mark: _still(model) for mark, model in built.items()}
         self._stores: dict[str, TeacherFunction] = {}
 
@@ -122,8 +128,12 @@ class Participants:
     def teacher(self, mark: str = "") -> nn.Module:
         """A live teacher on the training device, in evaluation mode, frozen."""
         if mark not in self._networks:
-            self._networks[mark] = _still(
-                self._loaded(f"teacher_blueprint{mark}", f"teacher_weights{mark}")
+            self._networks[mark] = load_teacher(
+                self.given[f"teacher_blueprint{mark}"],
+                self.given[f"teacher_weights{mark}"],
+                allow_code=self.allow_code,
+                sharded=mark in self.sharded,
+                note=self.note,
             )
         return self._networks[mark]
 

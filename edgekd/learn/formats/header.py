@@ -12,16 +12,21 @@ from typing import Any
 LARGEST_HEADER_BYTES = 16 * 2**20
 
 
-def check_header(data: bytes) -> None:
+def check_header(data: bytes, size_bytes: int | None = None) -> None:
     """See that the header is whole, names nothing twice and covers the bytes exactly once.
+
+    Args:
+        data: the file, or as much of its beginning as holds the longest header.
+        size_bytes: of the file; None is that of `data`.
 
     Raises:
         ValueError: if not; the message says what is wrong.
     """
+    size_bytes = len(data) if size_bytes is None else size_bytes
     length = int.from_bytes(data[:8], "little")
-    body_bytes = len(data) - 8 - length
-    if len(data) < 8 or body_bytes < 0 or length > LARGEST_HEADER_BYTES:
-        raise ValueError(f"got a header of {length} bytes in a file of {len(data)}")
+    body_bytes = size_bytes - 8 - length
+    if size_bytes < 8 or body_bytes < 0 or length > LARGEST_HEADER_BYTES:
+        raise ValueError(f"got a header of {length} bytes in a file of {size_bytes}")
     try:
         fields = json.loads(data[8 : 8 + length], object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:

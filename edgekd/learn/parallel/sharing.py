@@ -40,6 +40,8 @@ READERS = (
     "edgekd.learn.schemes.native_ensemble",
 )
 """Files whose hooks know that what they read inside a network may be a slice."""
+GATHERERS = "torch.distributed.fsdp."
+"""Their hooks bring parameters, and read nothing."""
 
 
 @contextmanager
@@ -111,10 +113,14 @@ def _sliced() -> bool:
 def _readable(network: nn.Module) -> bool:
     """Return whether all who read inside it know of slices."""
     return all(
-        getattr(hook, "__module__", "") in READERS
+        _knows_slices(getattr(hook, "__module__", ""))
         for module in network.modules()
         for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
     )
+
+
+def _knows_slices(file: str) -> bool:
+    return file in READERS or file.startswith(GATHERERS)
 
 
 def _each(change: Callable[[Tensor], Tensor], made: Any) -> Any:
