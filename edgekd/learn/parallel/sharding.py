@@ -8,6 +8,9 @@ to the bit. Every rank must run it as often as the others.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+
 import torch
 import torch.distributed
 from torch import Tensor
@@ -21,6 +24,10 @@ from torch.distributed.tensor import Shard
 from edgekd.errors import MachineError
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel.blocks import find_blocks
+
+M_MMAP_THRESHOLD = -3
+"""Of glibc's `mallopt`."""
+LARGE_BYTES = 2**20
 
 
 def shard_network(network: nn.Module, device: torch.device) -> int:
@@ -37,6 +44,8 @@ def shard_network(network: nn.Module, device: torch.device) -> int:
         MachineError: if there are fewer GPUs than ranks.
     """
     require_device(device)
+    if device.type == "cpu":
+        _return_freed_memory()
     mesh = init_device_mesh(device.type, (ranks.count(),))
     numbers = {p for p in network.parameters() if not p.ndim}  # which have no rows
     blocks = find_blocks(network)
@@ -51,6 +60,14 @@ def require_device(device: torch.device) -> None:
         raise MachineError(
             "sharded: got fewer GPUs than ranks, want one for each", hint="leave sharded out"
         )
+
+
+def _return_freed_memory() -> None:
+    """From now on the C library gives large blocks back to the system when they are freed. By itself glibc keeps ever
+    larger ones, so that a network that is gathered bit by bit soon takes what it takes whole; other libraries are left
+    as they are."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def is_sharded(network: nn.Module) -> bool:
