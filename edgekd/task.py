@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekd.field import Arrays
+    from edgekd.field import Rows
+
+    Lines = list[list[tuple[str, float | None]]]
+    """One list a sample: text, with its probability where there is one."""
 
 
 NORMAL_95 = 1.96
@@ -95,6 +99,9 @@ class Task(NamedTuple):
     """Which of the metrics tells knowledge from guessing; empty for the score."""
     from_answers: bool = False
     """Whether its targets are the answers of the model that a run begins with, and its outputs are theirs."""
+    describe_inputs: Callable[[Arrays, Mapping[str, Rows], Dataset, int], Lines] | None = None
+    """The same as `describe` where people want to read decisions beside what was asked: it is given the stored rows of
+    the inputs, too."""
     explain_chance: Callable[[Arrays, Arrays, Dataset], str] | None = None
     """Outputs near chance and targets to the likely cause, in a sentence; empty if there is none."""
 

@@ -66,6 +66,8 @@ def require_sound(task: Task) -> None:
     _require(known, "chance_metric", task.chance_metric, f"one of: {', '.join(names)}")
     for name, count in (("decide", 2), ("agree", 2), ("guess", 2), ("describe", 3)):
         _require_function(getattr(task, name), name, count)
+    if task.describe_inputs is not None:
+        _require_function(task.describe_inputs, "describe_inputs", 4)
     if task.explain_chance is not None:
         _require_function(task.explain_chance, "explain_chance", 3)
 

@@ -81,6 +81,7 @@ LEARN_FLOORS: list[set[str]] = [
         "rows",
         "signals",
         "torch_facts",
+        "transformer",
         "source",
         "weight_names",
     },

@@ -96,7 +96,10 @@ def predict(
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
     decided = task.decide(named, found.dataset)
-    told = task.describe(decided, found.dataset, top)
+    if task.describe_inputs is None:
+        told = task.describe(decided, found.dataset, top)
+    else:
+        told = task.describe_inputs(decided, rows, found.dataset, top)
     if len(told) != len(questions):
         raise InputError(f"{name}: task: got {len(told)} answers, want {len(questions)}")
     return [

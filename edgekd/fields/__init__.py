@@ -52,6 +52,7 @@ FIELDS: dict[str, FieldEntry] = {
         ("vocabulary", "longest"),
     ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
+    "tags": FieldEntry(f"{_HERE}.tags", "Tags", "a class of every token, of any length, int64"),
     "array": FieldEntry(
         f"{_HERE}.array", "Array", "numbers of any fixed shape, [N, ...], as a model takes them"
     ),

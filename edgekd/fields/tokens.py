@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
+from typing import NamedTuple
 from typing import Self
 
 import numpy as np
@@ -34,6 +35,17 @@ ENCODINGS = ("", "bytes")
 BYTES_VOCABULARY = 257
 MOST_SHOWN = 40
 """Numbers in a preview."""
+_SPACES = np.array([ord(each) + 1 for each in " \t\n\r\f\v"])
+"""Bytes that stand between words, as tokens."""
+
+
+class Word(NamedTuple):
+    """A word of a text."""
+
+    first: int
+    """Place of its first token."""
+    last: int
+    text: str
 
 
 def encode_text(text: str) -> NDArray[np.int32]:
@@ -145,8 +157,19 @@ class Tokens(Field):
         """The text where its encoding is known, else the first numbers."""
         tokens = np.asarray(rows.row(0) if isinstance(rows, RaggedRows) else rows[0])
         if self.encoding:
-            return (tokens[tokens > 0] - 1).astype(np.uint8).tobytes().decode(errors="replace")
+            return _text_of(tokens)
         return " ".join(map(str, tokens[:MOST_SHOWN].tolist()))
+
+    def find_words(self, row: NDArray[Any]) -> list[Word]:
+        """The words of one sample; none where its encoding is not known."""
+        if not self.encoding:
+            return []
+        inside = np.concatenate([[False], ~np.isin(row, [*_SPACES, 0]), [False]]).astype(np.int8)
+        begins, ends = (np.flatnonzero(np.diff(inside) == step).tolist() for step in (1, -1))
+        return [
+            Word(start, stop - 1, _text_of(row[start:stop]))
+            for start, stop in zip(begins, ends, strict=True)
+        ]
 
     def read(self, data: bytes) -> Rows:
         """Plain text of one sample, if its encoding is known, cut to the longest as sources cut theirs; else JSON: the
@@ -171,6 +194,10 @@ class Tokens(Field):
         """``cut to 28 bytes`` of a longer text."""
         is_longer = bool(self.encoding) and len(_decode_text(data)) > self.longest
         return f"cut to {number_text(self.longest, 'byte')}" if is_longer else ""
+
+
+def _text_of(tokens: NDArray[Any]) -> str:
+    return (tokens[tokens > 0] - 1).astype(np.uint8).tobytes().decode(errors="replace")
 
 
 def _decode_text(data: bytes) -> NDArray[np.int32]:

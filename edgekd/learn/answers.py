@@ -70,6 +70,7 @@ def compute_outputs(
     *,
     precision: str = "fp32",
     channels_last: bool = True,
+    has_places: bool = False,
 ) -> dict[str, NDArray[np.float32]]:
     """The model's outputs to stored rows, in evaluation mode, without gradient.
 
@@ -80,6 +81,8 @@ def compute_outputs(
         names: of the outputs, in the model's order.
         precision: of the forward pass.
         channels_last: whether images lie so in memory.
+        has_places: whether outputs are as long as their inputs: then all rows are filled up to the longest of them, as
+            their targets are.
 
     Returns:
         By name, [N, ...].
@@ -90,9 +93,14 @@ def compute_outputs(
     model.eval()
     size, total = batch_size(count_values(dataset, rows)), len(next(iter(rows.values())))
     parts = []
+    whole = dataset.prepare_inputs(rows) if has_places else None
     for start in range(0, total, size):
-        some = {name: rows[name][start : start + size] for name in dataset.inputs}
-        inputs = tuple(dataset.prepare_inputs(some).values())
+        stop = start + size
+        if whole is None:
+            some = {name: rows[name][start:stop] for name in dataset.inputs}
+            inputs = tuple(dataset.prepare_inputs(some).values())
+        else:
+            inputs = tuple(each[start:stop] for each in whole.values())
         parts.append(_answer(model, inputs, precision, channels_last))
     if len(parts[0]) != len(names):
         raise InputError(f"model: got {len(parts[0])} outputs, want {', '.join(names)}")

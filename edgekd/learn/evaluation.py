@@ -52,8 +52,15 @@ class EvaluationSplit(NamedTuple):
 
     def outputs(self, model: nn.Module, precision: str = "fp32") -> Arrays:
         """A model's outputs [N, ...] by name."""
-        names = [end.name for end in tasks_of.interface_of(self.task, self.dataset).outputs]
-        return answers.compute_outputs(model, self.rows, self.dataset, names, precision=precision)
+        ends = tasks_of.interface_of(self.task, self.dataset).outputs
+        return answers.compute_outputs(
+            model,
+            self.rows,
+            self.dataset,
+            [end.name for end in ends],
+            precision=precision,
+            has_places=any(isinstance(axis, str) for end in ends for axis in end.shape[1:]),
+        )
 
     def score_of(self, outputs: Arrays) -> float:
         """The value of the first metric."""

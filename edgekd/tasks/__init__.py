@@ -86,6 +86,20 @@ BUILT_IN: dict[str, TaskEntry] = {
             knowledge="online",
         ),
     ),
+    "token-classification": TaskEntry(
+        f"{_HERE}.token_classification",
+        "a class of every token, entities",
+        Example(
+            "tagged-text:sentences.jsonl",
+            teacher="{name: text-tagger, layers: 3, width: 64}",
+            student="{name: text-tagger, layers: 1, width: 32}",
+            losses=(
+                "{name: kd, weight: 0.9, temperature: 2.0}",
+                "{name: cross-entropy, weight: 0.1}",
+            ),
+            knowledge="online",
+        ),
+    ),
 }
 
 SYNONYMS: dict[str, str] = {
@@ -96,6 +110,9 @@ SYNONYMS: dict[str, str] = {
     "segment": "segmentation",
     "semanticsegmentation": "segmentation",
     "multilabelclassification": "multi-label",
+    "tokentagging": "token-classification",
+    "namedentityrecognition": "token-classification",
+    "ner": "token-classification",
 }
 """Other names of tasks, in small letters and without dashes (`edgekd.synonyms`)."""
 

@@ -118,6 +118,13 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives={"text": "tokens", "labels": "class"},
     ),
+    "tagged-text": Member(
+        f"{_HERE}.tagged_text",
+        "read",
+        "tagged-text:FILE, words with a tag each, JSON lines or columns",
+        _GIVEN,
+        gives={"text": "tokens", "tags": "tags"},
+    ),
     "table": Member(
         f"{_HERE}.table",
         "read",

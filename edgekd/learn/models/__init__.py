@@ -98,6 +98,13 @@ _BUILT_IN: dict[str, Member] = {
         _TEXT,
         has_batch_norm=False,
     ),
+    "text-tagger": Member(
+        f"{_HERE}.text_encoder",
+        "text_tagger",
+        "the same attention, a class of every token",
+        _TEXT,
+        has_batch_norm=False,
+    ),
     "unet": _member(
         "unet", "unet", "a class of every pixel, skip connections (Ronneberger et al. 2015)"
     ),

@@ -1,0 +1,149 @@
+"""A transformer over tokens (Vaswani et al. 2017, arXiv:1706.03762), of which builders read what they want.
+
+Norms stand before the layers (Xiong et al. 2020, arXiv:2002.04745). Attention is written out as linear layers, matrix
+products and a softmax, which a quantizer can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+MASKED = -1e4
+"""The score of padding, of which no share is left; half precision and bfloat16 hold it, in a traced model, too."""
+_DEVIATION = 0.02
+"""Of the initial weights (Devlin et al. 2019, arXiv:1810.04805)."""
+Read = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+"""The last layer, states [B, N, D] and the mask [B, N] to what a network gives."""
+
+
+class TransformerSizes(NamedTuple):
+    """Sizes of a network over tokens."""
+
+    vocabulary: int
+    """How many tokens there are."""
+    longest: int
+    """Tokens of the longest text."""
+    layers: int
+    """Of attention."""
+    width: int
+    """Numbers a token."""
+    heads: int
+    """Of the attention; they divide `width`."""
+
+
+class _Attention(nn.Module):
+    """Self-attention of several heads, in which no token sees what is blocked."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (width // heads) ** -0.5
+        self.scores = nn.Identity()  # a place where they can be read
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, tokens: torch.Tensor, blocked: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, w/heads]
+            for layer in (self.query, self.key, self.value)
+        )
+        scores = self.scores(torch.matmul(query * self.scale, key.transpose(2, 3)))
+        scores = scores.masked_fill(blocked, MASKED)
+        mixed = torch.matmul(torch.softmax(scores, dim=3), value)
+        return self.project(mixed.transpose(1, 2).flatten(2))
+
+
+class _Layer(nn.Module):
+    """Attention, then two linear layers; each after a norm, each added to its input."""
+
+    def __init__(self, width: int, heads: int, inside: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = _Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, inside), nn.GELU(), nn.Linear(inside, width))
+
+    def forward(self, tokens: torch.Tensor, blocked: torch.Tensor) -> torch.Tensor:
+        tokens = tokens + self.attention(self.norm1(tokens), blocked)
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class Transformer(nn.Module):
+    """Learned positions, layers, a norm, and a last layer that `read` asks."""
+
+    def __init__(self, sizes: TransformerSizes, last: int, read: Read, *, causal: bool) -> None:
+        super().__init__()
+        vocabulary, longest, layers, width, heads = sizes
+        self.words = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.zeros(longest, width))
+        self.layers = nn.ModuleList(_Layer(width, heads, 4 * width) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.classifier = nn.Linear(width, last)
+        self.read = read
+        self.causal = causal
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        states = self.words(tokens) + self.positions[: tokens.shape[1]]
+        blocked = (mask == 0)[:, None, None, :]
+        if self.causal:
+            order = torch.arange(tokens.shape[1], device=tokens.device)
+            blocked = blocked | (order[None, :] > order[:, None])
+        for layer in self.layers:
+            states = layer(states, blocked)
+        return self.read(self.classifier, self.norm(states), mask)
+
+
+def pool_mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean [B, D] over the tokens that are no padding; zeros where there is none."""
+    counts = mask.to(states.dtype)[:, :, None]
+    return (states * counts).sum(1) / counts.sum(1).clamp_min(1)
+
+
+def read_mean(last: nn.Module, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The last layer of the mean of a text, [B, C]."""
+    logits: torch.Tensor = last(pool_mean(states, mask))
+    return logits
+
+
+def read_each(last: nn.Module, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The last layer of every token, [B, N, C]."""
+    logits: torch.Tensor = last(states)
+    return logits
+
+
+def read_direction(last: nn.Module, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The last layer of the mean of a text, of length 1, [B, C]."""
+    vector = read_mean(last, states, mask)
+    return vector / vector.square().sum(1, keepdim=True).clamp_min(1e-12).sqrt()
+
+
+def build_transformer(
+    sizes: TransformerSizes, last: int, read: Read, *, causal: bool = False
+) -> nn.Module:
+    """A freshly initialised network.
+
+    Args:
+        sizes: of the network.
+        last: numbers that the last layer gives.
+        read: how they are made of states.
+        causal: whether a token sees only those before it.
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+    if sizes.width % sizes.heads:
+        raise ValueError(f"heads: got {sizes.heads}, want a divisor of width {sizes.width}")
+    model = Transformer(sizes, last, read, causal=causal)
+    nn.init.trunc_normal_(model.positions, std=_DEVIATION)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.trunc_normal_(module.weight, std=_DEVIATION)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+    return model
