@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
     Lines = list[list[tuple[str, float | None]]]
-    """One list a sample: text, with its probability where there is one."""
 
 
 NORMAL_95 = 1.96
@@ -90,7 +89,7 @@ class Task(NamedTuple):
     """Two decisions to [N]: how far they are the same, 0 to 1."""
     guess: Callable[[Arrays, Dataset], Arrays]
     """Targets to the outputs of one who sees only how they are spread: what chance is measured by."""
-    describe: Callable[[Arrays, Dataset, int], list[list[tuple[str, float | None]]]]
+    describe: Callable[[Arrays, Dataset, int], Lines]
     """Decisions to lines for people, one list a sample: text, with its probability where there is one. The number
     is how many lines are wanted."""
     soft_losses: tuple[str | Mapping[str, Any], ...] = ()
@@ -100,8 +99,7 @@ class Task(NamedTuple):
     from_answers: bool = False
     """Whether its targets are the answers of the model that a run begins with, and its outputs are theirs."""
     describe_inputs: Callable[[Arrays, Mapping[str, Rows], Dataset, int], Lines] | None = None
-    """The same as `describe` where people want to read decisions beside what was asked: it is given the stored rows of
-    the inputs, too."""
+    """The same beside what was asked: it is given the stored rows of the inputs, too."""
     explain_chance: Callable[[Arrays, Arrays, Dataset], str] | None = None
     """Outputs near chance and targets to the likely cause, in a sentence; empty if there is none."""
 
@@ -294,11 +292,6 @@ def agree_samples(
 ) -> NDArray[np.float64]:
     """Return how far two models decide the same on each sample: [N], 0 to 1."""
     return task.agree(task.decide(outputs, dataset), task.decide(reference, dataset))
-
-
-def mean_agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) -> float:
-    """Return the mean of `agree_samples`."""
-    return float(agree_samples(task, outputs, reference, dataset).mean())
 
 
 def ratio(rows: NDArray[np.float64]) -> float:

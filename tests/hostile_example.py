@@ -125,6 +125,15 @@ ENDS = {
         (Axis("batch"), Axis("length", 1, 4, 8)),
         {"classes": 3, "vocabulary": 9, "longest": 8},
     ),
+    "text-decoder": Interface(
+        (
+            Tensor("tokens", "int64", _TEXT, "index", below=9),
+            Tensor("mask", "int64", _TEXT, "mask"),
+        ),
+        (Tensor("logits", "float32", (*_TEXT, 9), "logits", class_axis=2),),
+        (Axis("batch"), Axis("length", 1, 4, 8)),
+        {"vocabulary": 9, "longest": 8},
+    ),
     "unet": Interface(
         (Tensor("images", "float32", ("batch", 3, 32, 32)),),
         (Tensor("logits", "float32", ("batch", 3, 32, 32), "logits", class_axis=1),),

@@ -53,6 +53,9 @@ FIELDS: dict[str, FieldEntry] = {
     ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
     "tags": FieldEntry(f"{_HERE}.tags", "Tags", "a class of every token, of any length, int64"),
+    "next-tokens": FieldEntry(
+        f"{_HERE}.next_tokens", "NextTokens", "the token after each token, of any length, int64"
+    ),
     "array": FieldEntry(
         f"{_HERE}.array", "Array", "numbers of any fixed shape, [N, ...], as a model takes them"
     ),

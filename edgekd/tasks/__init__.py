@@ -100,6 +100,17 @@ BUILT_IN: dict[str, TaskEntry] = {
             knowledge="online",
         ),
     ),
+    "language-modelling": TaskEntry(
+        f"{_HERE}.language_modelling",
+        "the next token of a text",
+        Example(
+            "text-corpus:texts",
+            teacher="{name: text-decoder, layers: 4, width: 128}",
+            student="{name: text-decoder, layers: 2, width: 64}",
+            losses=("{name: forward-kl, weight: 0.9}", "{name: cross-entropy, weight: 0.1}"),
+            knowledge="online",
+        ),
+    ),
 }
 
 SYNONYMS: dict[str, str] = {
@@ -113,6 +124,11 @@ SYNONYMS: dict[str, str] = {
     "tokentagging": "token-classification",
     "namedentityrecognition": "token-classification",
     "ner": "token-classification",
+    "languagemodeling": "language-modelling",
+    "causallanguagemodelling": "language-modelling",
+    "causallanguagemodeling": "language-modelling",
+    "causallm": "language-modelling",
+    "textgeneration": "language-modelling",
 }
 """Other names of tasks, in small letters and without dashes (`edgekd.synonyms`)."""
 

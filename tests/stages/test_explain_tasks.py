@@ -15,7 +15,7 @@ from edgekd.report import explanation
 from edgekd.report import explanation_plot
 from edgekd.stage import Context
 from edgekd.stages import explain
-from edgekd.task import mean_agreement
+from edgekd.task import agree_samples
 from edgekd.task import metric_rows
 from edgekd.tasks import load_task
 from tests.task_models_example import TARGETS
@@ -43,7 +43,7 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
     for role in ROLES:
         assert found["models"][role]["metrics"] == pytest.approx(values[role], rel=1e-4)
     for role in ("control", "student"):
-        want = mean_agreement(task, outputs[role], outputs["teacher"], data)
+        want = agree_samples(task, outputs[role], outputs["teacher"], data).mean()
         assert found["agreement"][role] == pytest.approx(want, abs=1e-6)
     score, sign = task.score.name, 1 if task.score.better == "lower" else -1
     scale = 100 if task.score.unit == "fraction" else 1

@@ -161,7 +161,7 @@ def test_a_task_is_one_file_whatever_it_asks(
     assert task.compute_score(own, perfect, targets, data) == 1
     assert compute_standing(own, perfect, targets, data).skill == 1
     assert compute_standing(own, own.guess(targets, data), targets, data).skill == 0
-    assert task.mean_agreement(own, perfect, perfect, data) == 1
+    assert task.agree_samples(own, perfect, perfect, data).mean() == 1
     lines = own.describe(own.decide(perfect, data), data, 1)
     assert (
         lines[0][0][0] == f"{'left' if rows['gap'][0] > 0 else 'right'} by {rows['gap'][0, 0]:.1f}"

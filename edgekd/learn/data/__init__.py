@@ -125,6 +125,13 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives={"text": "tokens", "tags": "tags"},
     ),
+    "text-corpus": Member(
+        f"{_HERE}.text_corpus",
+        "read",
+        "text-corpus:FILE or DIR, running text in blocks; what follows",
+        _GIVEN,
+        gives={"text": "tokens", "next_tokens": "next-tokens", "text_bytes": "number"},
+    ),
     "table": Member(
         f"{_HERE}.table",
         "read",

@@ -27,10 +27,20 @@ class EncodedWords(NamedTuple):
     is_cut: bool
 
 
+class EncodedDocument(NamedTuple):
+    """A whole text as tokens."""
+
+    tokens: NDArray[np.int32]
+    sizes: NDArray[np.int64]
+    """Bytes of UTF-8 that each token stands for; those of all tokens are those of the text."""
+
+
 class ByteEncoding:
     """Tokens are the bytes of UTF-8 plus one; needs nothing on a board."""
 
     unit = "byte"
+    separator = EncodedDocument(encode_text("a\nb")[1:2], np.ones(1, np.int64))
+    """Between two documents: the end of a line."""
 
     def describe(self, longest: int) -> Mapping[str, Any]:
         """What the field of tokens says of itself.
@@ -39,6 +49,15 @@ class ByteEncoding:
             longest: tokens of the longest text.
         """
         return {"vocabulary": BYTES_VOCABULARY, "longest": longest, "encoding": "bytes"}
+
+    def encode_document(self, text: str) -> EncodedDocument:
+        """A text of any length.
+
+        Raises:
+            ValueError: if it has half a character.
+        """
+        tokens = encode_text(text)
+        return EncodedDocument(tokens, np.ones(len(tokens), np.int64))
 
     def encode_words(self, words: Sequence[str], longest: int) -> EncodedWords:
         """The words with a space between each two, cut off after `longest` tokens.

@@ -105,6 +105,13 @@ _BUILT_IN: dict[str, Member] = {
         _TEXT,
         has_batch_norm=False,
     ),
+    "text-decoder": Member(
+        f"{_HERE}.text_decoder",
+        "text_decoder",
+        "attention to what stands before, the next token (Radford et al. 2019)",
+        ("vocabulary", "longest"),
+        has_batch_norm=False,
+    ),
     "unet": _member(
         "unet", "unet", "a class of every pixel, skip connections (Ronneberger et al. 2015)"
     ),

@@ -1,0 +1,221 @@
+"""Source `text-corpus`: running text for language models, from text files or the rows of a list, in blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import files as disk
+from edgekd.errors import InputError
+from edgekd.field import from_rows
+from edgekd.learn.data.blocks import Block
+from edgekd.learn.data.blocks import cut_documents
+from edgekd.learn.data.blocks import divide_documents
+from edgekd.learn.data.blocks import pack_documents
+from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.encoding import ByteEncoding
+from edgekd.learn.data.encoding import EncodedDocument
+from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.formats.records import SUFFIXES as LISTS
+from edgekd.learn.formats.records import read_records
+from edgekd.learn.source import SKIP_HINT
+from edgekd.learn.source import FieldWords
+from edgekd.learn.source import Source
+from edgekd.learn.source import locate
+from edgekd.learn.source import require_known
+from edgekd.settings import Count
+from edgekd.settings import Fraction
+from edgekd.units import bytes_text
+from edgekd.units import number_text
+
+TEXTS = (".txt", ".md", ".rst", ".text")
+"""Suffixes of files that are one document each."""
+MOST_FILES, MOST_BYTES = 100_000, 2**29
+"""Of a folder, and of all its texts together."""
+
+
+class _Document(NamedTuple):
+    text: str
+    split: str
+    """Empty where the source says none."""
+    where: str
+
+
+def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
+    """The file, or the texts anywhere below a folder.
+
+    Raises:
+        InputError: if it is not there, or has no text or too many.
+    """
+    place = locate(reference, data_dir)
+    if not place.is_dir():
+        return [place]
+    root = place.resolve()
+    found = sorted(path for path in place.rglob("*") if path.suffix.lower() in TEXTS)
+    if not 0 < len(found) <= MOST_FILES:
+        want = f"1 to {MOST_FILES} files of {', '.join(TEXTS)}"
+        raise InputError(f"{place}: got {number_text(len(found), 'text')}, want {want}")
+    for path in found:
+        if not path.is_file() or not path.resolve().is_relative_to(root):
+            raise InputError(f"{path}: got no regular file inside {place}, want one")
+    return found
+
+
+def read(
+    *,
+    reference: str,
+    text: str | None = None,
+    longest: Count = 128,
+    packed: bool = True,
+    validation: Fraction = 0.1,
+    test: Fraction = 0.1,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Source:
+    """Blocks of the texts of `reference`: a text file, a folder of them, or a list (.jsonl, .json, .csv, .tsv) with a text
+    a row. What follows each token is what a model has to say.
+
+    Documents are ordered by their hash and shared out to the splits one behind the other, so that no two splits hold the
+    same place; a list with a column ``split`` says it itself.
+
+    Args:
+        reference: the file or folder.
+        text: column of a list; None to tell it by its name, or as the only one with words.
+        longest: tokens of a block.
+        packed: documents stand one behind the other with a separator between two, and blocks are all of one length,
+            what is left over at the end left out; a document sees what stands before it in its block. Else each document
+            is cut by itself, and blocks are of many lengths.
+        validation: share of the tokens that is kept for choices.
+        test: share that is kept for the report.
+        on_broken: ``refuse`` stops at the first text that cannot be used, ``skip`` leaves them out and lists them.
+
+    Raises:
+        InputError: naming the file that is no UTF-8, or the row without a text; if there is too little text, or too much.
+    """
+    require_known(on_broken)
+    if not 0 < min(validation, test) <= validation + test < 1:
+        raise InputError(
+            f"validation, test: got {validation:g} and {test:g}, want shares above 0, together below 1"
+        )
+    encoding = ByteEncoding()
+    skipped: list[str] = []
+    documents: dict[str, list[EncodedDocument]] = {}
+    for document in _read_documents(reference, data_dir, text, on_broken, skipped):
+        encoded = encoding.encode_document(document.text)
+        if len(encoded.tokens):
+            documents.setdefault(document.split, []).append(encoded)
+    count = sum(map(len, documents.values()))
+    if set(documents) == {""}:
+        documents = divide_documents(documents[""], validation, test)
+    if not documents.get("train"):
+        raise InputError(f"{reference}: got no text to train on, want some")
+    blocks = {
+        name: pack_documents(each, encoding.separator, longest)
+        if packed
+        else cut_documents(each, longest)
+        for name, each in documents.items()
+    }
+    for name, each in blocks.items():
+        if not each:
+            length = sum(len(document.tokens) for document in documents[name])
+            raise InputError(
+                f"{reference}, {name} split: got {number_text(length, encoding.unit)}, want more than a block of {longest}",
+                hint="longest: a smaller number, beside the source's name, makes shorter blocks",
+            )
+    described = encoding.describe(max(len(b.tokens) for each in blocks.values() for b in each))
+    total = sum(map(len, blocks.values()))
+    note = (
+        f"{number_text(count, 'document')} in {number_text(total, 'block')} of at most "
+        f"{number_text(longest, encoding.unit)}, {'packed' if packed else 'each document by itself'}"
+    )
+    return Source(
+        {name: _rows(each) for name, each in blocks.items()},
+        {
+            "text": FieldWords("tokens", described),
+            "next_tokens": FieldWords("next-tokens", {"vocabulary": described["vocabulary"]}),
+            "text_bytes": FieldWords(
+                "number", {"columns": ("bytes",), "mean": (0.0,), "std": (1.0,)}
+            ),
+        },
+        (note,),
+        tuple(skipped),
+    )
+
+
+def _read_documents(
+    reference: str, data_dir: Path | None, text: str | None, on_broken: str, skipped: list[str]
+) -> Iterator[_Document]:
+    """Yield the documents that can be used, ordered by the hash of their text; what is left out is added to `skipped`."""
+    paths = files(reference=reference, data_dir=data_dir)
+    is_list = len(paths) == 1 and paths[0].suffix.lower() in LISTS and paths[0].suffix != ".txt"
+    whole = _read_list(paths[0], text) if is_list else _read_texts(paths)
+    found, size_bytes = [], 0
+    for document in whole:
+        fault = ""
+        if isinstance(document, InputError):
+            fault = str(document)
+        elif not document.text.strip():
+            fault = f"{document.where}: got no text, want some"
+        if fault and on_broken == "refuse":
+            raise InputError(fault, hint=SKIP_HINT)
+        if fault:
+            skipped.append(fault)
+            continue
+        assert isinstance(document, _Document)
+        try:
+            data = document.text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{document.where}: got half a character, want text in UTF-8"
+            ) from error
+        size_bytes += len(data)
+        if size_bytes > MOST_BYTES:
+            raise InputError(
+                f"{reference}: got more than {bytes_text(MOST_BYTES)} of text, want less"
+            )
+        found.append((hashlib.sha256(data).digest(), document))
+    yield from (document for _, document in sorted(found, key=lambda pair: pair[0]))
+
+
+def _read_texts(paths: Sequence[Path]) -> Iterator[_Document | InputError]:
+    for path in paths:
+        with disk.open_regular(path) as file:
+            data: bytes = file.read(MOST_BYTES + 1)
+        try:
+            yield _Document(data.removeprefix(b"\xef\xbb\xbf").decode(), "", str(path))
+        except UnicodeDecodeError as error:
+            got = f"byte {data[error.start]:#04x} at {error.start}, which is no UTF-8"
+            yield InputError(f"{path}: got {got}, want text in UTF-8")
+
+
+def _read_list(path: Path, text: str | None) -> Iterator[_Document | InputError]:
+    records = read_records(path)
+    column = find_column(records, "text", text, str(path), is_words)
+    said, splits = find_splits(records, None, path, str(path))
+    of_row = {at: name for name, numbers in splits.items() for at in numbers} if said else {}
+    for number, row in enumerate(records.rows):
+        value, where = row.get(column), records.where(path, number)
+        if isinstance(value, str):
+            yield _Document(value, of_row.get(number, ""), where)
+        else:
+            got = type(value).__name__ if value is not None else "nothing"
+            yield InputError(f"{where}: {column}: got {got}, want text")
+
+
+def _rows(blocks: Sequence[Block]) -> dict[str, Any]:
+    sizes: NDArray[np.float32] = np.array([[block.size_bytes] for block in blocks], np.float32)
+    return {
+        "text": from_rows([block.tokens for block in blocks], np.zeros(0, np.int32)),
+        "next_tokens": from_rows([block.following for block in blocks], np.zeros(0, np.int64)),
+        "text_bytes": sizes,
+    }

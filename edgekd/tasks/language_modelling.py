@@ -1,0 +1,151 @@
+"""The next token of a text, from those before it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import cast
+
+import numpy as np
+
+from edgekd.fields.tokens import Tokens
+from edgekd.interface import BATCH
+from edgekd.interface import Tensor
+from edgekd.task import Metric
+from edgekd.task import Task
+from edgekd.task import ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from edgekd.dataset import Dataset
+    from edgekd.field import Arrays
+    from edgekd.field import RaggedRows
+    from edgekd.field import Rows
+
+TEXT, NEXT, BYTES = "text", "next_tokens", "text_bytes"
+"""The input, and the targets: what follows each token, and how many bytes of UTF-8 all that follows is."""
+_MOST_NATS = 700.0
+"""Beyond it a perplexity is no float any more."""
+
+
+def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
+    """``tokens`` [N, L], the likeliest after each token, and ``probability`` [N, L], its own."""
+    logits = outputs["logits"]
+    tokens = logits.argmax(2)
+    probability = np.empty(tokens.shape)
+    for row, each in zip(probability, logits, strict=True):  # one text: a vocabulary is large
+        wide = each.astype(np.float64)
+        row[:] = np.exp(wide.max(1) - _log_sum(wide))
+    return {"tokens": tokens, "probability": probability}
+
+
+def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
+    """The share of places where both say the same token."""
+    return np.asarray((one["tokens"] == other["tokens"]).mean(axis=1), np.float64)
+
+
+def sum_surprise(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, 3]: the negative log-likelihood of all that follows, in nats; how many tokens, and how many bytes that is."""
+    following, ignored = targets[NEXT], _facts(dataset)["ignored"]
+    rows = np.zeros((len(following), 3))
+    for row, logits, tokens in zip(rows, outputs["logits"], following, strict=True):
+        counted = tokens != ignored
+        wide = logits[counted].astype(np.float64)
+        own = np.take_along_axis(wide, tokens[counted][:, None], axis=1)[:, 0]
+        row[:2] = (_log_sum(wide) - own).sum(), counted.sum()
+    rows[:, 2] = np.asarray(targets[BYTES]).reshape(len(rows))
+    return rows
+
+
+def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithm of the sum of exponentials, [P] of [P, V]."""
+    most = logits.max(axis=1, initial=-np.inf)
+    return np.asarray(most + np.log(np.exp(logits - most[:, None]).sum(axis=1)))
+
+
+def bits_per_byte(rows: NDArray[np.float64]) -> float:
+    """All nats in bits over all bytes of UTF-8: the one figure that tokenizers do not change; 0 where there is none."""
+    nats, _, count = rows.sum(axis=0)
+    return float(nats / (math.log(2) * count)) if count else 0.0
+
+
+def perplexity(rows: NDArray[np.float64]) -> float:
+    """The exponential of the mean negative log-likelihood of a token; of another tokenizer, another figure."""
+    return math.exp(min(ratio(rows[:, :2]), _MOST_NATS))
+
+
+def correct_tokens(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, 2]: how many tokens are the likeliest, and how many count."""
+    following = targets[NEXT]
+    counted = following != _facts(dataset)["ignored"]
+    right = (outputs["logits"].argmax(2) == following) & counted
+    return np.stack([right.sum(1), counted.sum(1)], axis=1).astype(np.float64)
+
+
+def guess(targets: Arrays, dataset: Dataset) -> Arrays:
+    """The logarithm of how often each token occurs, in every place."""
+    facts, following = _facts(dataset), targets[NEXT]
+    counts = np.bincount(following[following != facts["ignored"]], minlength=facts["vocabulary"])
+    logits = np.log(counts + 1e-9).reshape(1, 1, -1)
+    return {"logits": np.broadcast_to(logits, (*following.shape, facts["vocabulary"]))}
+
+
+def describe(
+    decisions: Arrays, dataset: Dataset, count: int
+) -> list[list[tuple[str, float | None]]]:
+    """The likeliest token after the last, with its probability."""
+    return _describe(decisions, [tokens.shape[0] for tokens in decisions["tokens"]], dataset)
+
+
+def describe_inputs(
+    decisions: Arrays, rows: Mapping[str, Rows], dataset: Dataset, count: int
+) -> list[list[tuple[str, float | None]]]:
+    """The same after the last token of each text, whatever fills it up."""
+    return _describe(decisions, cast("RaggedRows", rows[TEXT]).lengths.tolist(), dataset)
+
+
+def _describe(
+    decisions: Arrays, lengths: list[int], dataset: Dataset
+) -> list[list[tuple[str, float | None]]]:
+    field = dataset.inputs[TEXT]
+    lines: list[list[tuple[str, float | None]]] = []
+    for tokens, probability, length in zip(
+        decisions["tokens"], decisions["probability"], lengths, strict=True
+    ):
+        number = int(tokens[length - 1])
+        told = field.preview(np.array([[number]])) if isinstance(field, Tokens) else ""
+        known = isinstance(field, Tokens) and field.encoding
+        said = f"next: {told!r}" if known else f"next: token {number}"
+        lines.append([(said, float(probability[length - 1]))])
+    return lines
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    return dataset.targets[NEXT].to_json()
+
+
+TASK = Task(
+    targets={"next_tokens": "next-tokens", "text_bytes": "number"},
+    outputs=(
+        Tensor(
+            "logits", "float32", (BATCH, "text_length", "vocabulary"), "logits", 0, 2, "next_tokens"
+        ),
+    ),
+    losses=("cross-entropy",),
+    metrics=(
+        Metric("bits per byte", "number", "lower", sum_surprise, bits_per_byte, 0.0),
+        Metric("perplexity", "number", "lower", sum_surprise, perplexity),
+        Metric("token accuracy", "fraction", "higher", correct_tokens, ratio),
+    ),
+    decide=decide,
+    agree=agree,
+    guess=guess,
+    describe=describe,
+    describe_inputs=describe_inputs,
+    soft_losses=("forward-kl",),
+)
+"""Bits per byte of held-out text; a guess knows how often each token occurs, and nothing of its place."""
