@@ -215,6 +215,7 @@ TESTS_OF_SEVERAL_FILES = {
     "learn/losses/feature/test_properties",
     "learn/losses/language/test_golden",
     "learn/losses/language/test_labelled_only",
+    "learn/losses/language/test_of_the_task",
     "learn/losses/relation/test_golden",
     "learn/losses/relation/test_identities",
     "learn/losses/response/test_defensive",
