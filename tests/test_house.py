@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "modules",
         "callable_package",
     },
-    {"display", "files", "wire", "field", "plugins"},
+    {"display", "files", "wire", "field", "plugins", "tokenizer"},
     {"sources", "fields", "splits", "launch"},
     {"settings", "dataset"},
     {"table", "signatures", "device", "value_info", "task", "task_check"},

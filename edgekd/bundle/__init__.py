@@ -7,6 +7,7 @@
     MODEL_CARD.md         the same for people
     manifest.json         format, interface, lineage, the chosen candidate, tolerances, digests of all of these
                           and of itself; its spelling is fixed, so no byte of it can change unseen
+    tokenizer.json        what text becomes tokens by, where the data have one
     signature.json        if it was signed: over the manifest's digest (`edgekd.bundle.signature`)
 
 Written by `edgekd.bundle.write`, packed as one file by `edgekd.bundle.archive`, run against its golden
@@ -15,6 +16,7 @@ answers by `edgekd.bundle.verify`. `edgekd.bundle.manifest` has the history of t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +25,14 @@ from edgekd import dataset
 from edgekd.bench.golden import Golden
 from edgekd.bench.golden import read as read_golden
 from edgekd.bundle import first_format
+from edgekd.bundle.manifest import TOKENIZER
 from edgekd.bundle.manifest import Manifest
 from edgekd.bundle.manifest import check_digests
 from edgekd.bundle.manifest import read_manifest
 from edgekd.dataset import Dataset
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
+from edgekd.fields.tokens import Tokens
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
 from edgekd.task import Task
@@ -74,7 +78,7 @@ def read_contents(folder: Path, manifest: Manifest) -> Bundle:
     """
     golden: Golden = read_golden(folder / "golden.safetensors")
     if "task.json" in manifest.files:
-        found = dataset.read(folder / "task.json")
+        found = read_dataset(folder, manifest)
     else:
         found = first_format.read_dataset(folder)
         manifest = manifest.model_copy(update={"interface": first_format.find_interface(found)})
@@ -87,6 +91,28 @@ def read_contents(folder: Path, manifest: Manifest) -> Bundle:
     bundle = Bundle(folder, manifest, found, golden)
     require_task_fits(bundle, load_task(found.task) if found.task in BUILT_IN else None)
     return bundle
+
+
+def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
+    """What task.json says, and the tokenizer beside it in every field that it is of.
+
+    Raises:
+        InputError: if there is no such, or the tokenizer is another one.
+    """
+    found = dataset.read(folder / "task.json")
+    if TOKENIZER not in manifest.files:
+        return found
+    data = (folder / TOKENIZER).read_bytes()
+    try:
+        inputs = {
+            name: dataclasses.replace(field, tokenizer_file=data)
+            if isinstance(field, Tokens) and field.tokenizer
+            else field
+            for name, field in found.inputs.items()
+        }
+    except ValueError as error:
+        raise InputError(f"{folder / TOKENIZER}: {error}") from error
+    return dataclasses.replace(found, inputs=inputs)
 
 
 def require_task_fits(found: Bundle, task: Task | None) -> None:

@@ -31,7 +31,11 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.errors import rename_in_errors
 
-ORDER = (manifests.MANIFEST, *sorted({*manifests.FILES, *first_format.FILES}), manifests.SIGNATURE)
+ORDER = (
+    manifests.MANIFEST,
+    *sorted({*manifests.FILES, *first_format.FILES, manifests.TOKENIZER}),
+    manifests.SIGNATURE,
+)
 """Of the files of any format."""
 BUNDLE, RESULT = "bundle", "result.json"
 """What a run folder has: its bundle, if a candidate was chosen, and its result."""

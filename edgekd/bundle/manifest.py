@@ -43,6 +43,8 @@ FILES = (
     "model.onnx",
     "task.json",
 )
+TOKENIZER = "tokenizer.json"
+"""What text becomes tokens by; may be missing."""
 SIGNATURE = "signature.json"
 """May be missing."""
 LARGEST_BYTES = 2**31
@@ -163,7 +165,7 @@ def read_manifest(folder: Path) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg'][:200]}, want {FORMAT}") from error
     names = first_format.FILES if value.get("format") == first_format.FORMAT else FILES
-    if set(manifest.files) != set(names):
+    if set(manifest.files) - {TOKENIZER} != set(names):
         raise InputError(f"{path}: files: got {sorted(manifest.files)}, want {list(names)}")
     told = value.pop("digest")
     spelled = files.pretty_json({**value, "digest": told})

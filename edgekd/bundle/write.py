@@ -39,6 +39,7 @@ def write(
     created_from: Mapping[str, str],
     parity: Mapping[str, Any],
     card: str,
+    tokenizer: bytes = b"",
 ) -> dict[str, Path]:
     """Fill the empty `folder`; the same content gives the same bytes.
 
@@ -56,6 +57,7 @@ def write(
         created_from: label of each step to the key of its result.
         parity: of `model`, as its export wrote it: ``allowed`` difference, or ``logit_step`` if it is quantized.
         card: text of MODEL_CARD.md.
+        tokenizer: the tokenizer.json of the data; empty where there is none.
 
     Raises:
         ValueError: if `chosen` is no measured row.
@@ -71,6 +73,8 @@ def write(
         "model.onnx": model.read_bytes(),
         "task.json": files.pretty_json(dataset_to_json(dataclasses.replace(dataset, counts={}))),
     }
+    if tokenizer:
+        contents[manifests.TOKENIZER] = tokenizer
     manifest = {
         "format": manifests.FORMAT,
         "name": name,

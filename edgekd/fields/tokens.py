@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
@@ -20,9 +21,12 @@ from edgekd.field import form_text
 from edgekd.field import from_rows
 from edgekd.field import require
 from edgekd.field import require_whole
+from edgekd.files import digest_bytes
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
+from edgekd.tokenizer import Tokenizer
+from edgekd.tokenizer import load_tokenizer
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
@@ -31,8 +35,9 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 MOST_VOCABULARY, MOST_LENGTH = 2**24, 2**20
-ENCODINGS = ("", "bytes")
+ENCODINGS = ("", "bytes", "tokenizer")
 BYTES_VOCABULARY = 257
+DIGEST = re.compile("[0-9a-f]{64}")
 MOST_SHOWN = 40
 """Numbers in a preview."""
 _SPACES = np.array([ord(each) + 1 for each in " \t\n\r\f\v"])
@@ -72,8 +77,14 @@ class Tokens(Field):
     padding: int = 0
     """The token that fills up."""
     encoding: str = ""
-    """How plain text becomes tokens: ``bytes`` are those of `encode_text`; empty if it is not known, and a user
-    writes their numbers."""
+    """How plain text becomes tokens: ``bytes`` are those of `encode_text`, ``tokenizer`` those of a tokenizer.json that
+    lies beside; empty if it is not known, and a user writes their numbers."""
+    tokenizer: str = ""
+    """SHA-256 of that file."""
+    special: bool = True
+    """Whether the tokens that a tokenizer puts around a text are put there."""
+    tokenizer_file: bytes = dataclasses.field(default=b"", compare=False, repr=False)
+    """The file itself, where it is at hand; no part of data.json."""
 
     def __post_init__(self) -> None:
         require_whole("vocabulary", self.vocabulary, 2, MOST_VOCABULARY)
@@ -82,9 +93,15 @@ class Tokens(Field):
         require_whole("padding", self.padding, 0, self.vocabulary - 1)
         known = isinstance(self.encoding, str) and self.encoding in ENCODINGS
         require(known, f"encoding {self.encoding!r}, want {' or '.join(map(repr, ENCODINGS))}")
-        if self.encoding and (self.vocabulary, self.padding) != (BYTES_VOCABULARY, 0):
+        if self.encoding == "bytes" and (self.vocabulary, self.padding) != (BYTES_VOCABULARY, 0):
             got = f"vocabulary {self.vocabulary} and padding {self.padding}"
             raise ValueError(f"got {got}, want {BYTES_VOCABULARY} and 0 for bytes")
+        plain = isinstance(self.tokenizer, str) and isinstance(self.tokenizer_file, bytes)
+        require(plain, "a tokenizer that is no digest")
+        named = bool(DIGEST.fullmatch(self.tokenizer)) == (self.encoding == "tokenizer")
+        require(named, f"tokenizer {self.tokenizer[:20]!r} for encoding {self.encoding!r}")
+        whole = not self.tokenizer_file or digest_bytes(self.tokenizer_file) == self.tokenizer
+        require(whole, "another tokenizer than the data were made with")
 
     @classmethod
     def describe(
@@ -103,6 +120,25 @@ class Tokens(Field):
         if usual is None:
             usual = min(max(1, math.ceil(np.median(lengths[order]))), longest)
         return cls(usual=usual, longest=longest, **said)
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what is not said, and without the file."""
+        told = super().to_json()
+        del told["tokenizer_file"]
+        return {
+            k: v for k, v in told.items() if self.tokenizer or k not in ("tokenizer", "special")
+        }
+
+    def load_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the data.
+
+        Raises:
+            InputError: if its file is not at hand, or no such.
+            MachineError: if its library is not installed.
+        """
+        if not self.tokenizer_file:
+            raise InputError("got text, and its tokenizer is not here, want its tokens as JSON")
+        return load_tokenizer(self.tokenizer_file, "tokenizer.json")
 
     def check(self, rows: Rows, where: str) -> None:
         """Refuse tokens beyond the vocabulary, samples without a token, and those beyond the longest."""
@@ -156,13 +192,17 @@ class Tokens(Field):
     def preview(self, rows: Rows) -> str:
         """The text where its encoding is known, else the first numbers."""
         tokens = np.asarray(rows.row(0) if isinstance(rows, RaggedRows) else rows[0])
-        if self.encoding:
+        if self.encoding == "bytes":
             return _text_of(tokens)
+        if self.tokenizer_file:
+            return self.load_tokenizer().decode(tokens.ravel().tolist())
         return " ".join(map(str, tokens[:MOST_SHOWN].tolist()))
 
     def find_words(self, row: NDArray[Any]) -> list[Word]:
         """The words of one sample; none where its encoding is not known."""
-        if not self.encoding:
+        if self.tokenizer_file:
+            return self._spelled_words(row.tolist())
+        if self.encoding != "bytes":
             return []
         inside = np.concatenate([[False], ~np.isin(row, [*_SPACES, 0]), [False]]).astype(np.int8)
         begins, ends = (np.flatnonzero(np.diff(inside) == step).tolist() for step in (1, -1))
@@ -175,7 +215,7 @@ class Tokens(Field):
         """Plain text of one sample, if its encoding is known, cut to the longest as sources cut theirs; else JSON: the
         numbers of one, or a list of several."""
         if self.encoding:
-            rows = from_rows([_decode_text(data)[: self.longest]], np.zeros(0, np.int32))
+            rows = from_rows([self._encode(data)[0]], np.zeros(0, np.int32))
             self.check(rows, "input")
             return rows
         value = decode_json(data)
@@ -192,8 +232,31 @@ class Tokens(Field):
 
     def describe_cut(self, data: bytes) -> str:
         """``cut to 28 bytes`` of a longer text."""
-        is_longer = bool(self.encoding) and len(_decode_text(data)) > self.longest
-        return f"cut to {number_text(self.longest, 'byte')}" if is_longer else ""
+        is_longer = bool(self.encoding) and self._encode(data)[1]
+        unit = "byte" if self.encoding == "bytes" else "token"
+        return f"cut to {number_text(self.longest, unit)}" if is_longer else ""
+
+    def _encode(self, data: bytes) -> tuple[NDArray[np.int32], bool]:
+        """The tokens of a text in UTF-8, at most `longest`; and whether there were more."""
+        if self.encoding == "bytes":
+            tokens = _decode_text(data)
+            return tokens[: self.longest], len(tokens) > self.longest
+        try:
+            text = data.decode().strip()
+        except UnicodeDecodeError as error:
+            raise InputError(f"got {data[:40]!r}, want text in UTF-8") from error
+        encoded = self.load_tokenizer().encode(text, self.longest, special=self.special)
+        return np.array(encoded.tokens, np.int32), encoded.is_cut
+
+    def _spelled_words(self, row: list[int]) -> list[Word]:
+        tokenizer = self.load_tokenizer()
+        counted = [at for at, token in enumerate(row) if token not in tokenizer.special]
+        begins = [at for at in counted if at == counted[0] or tokenizer.begins_word(row[at])]
+        ends = [*begins[1:], counted[-1] + 1] if counted else []
+        return [
+            Word(start, stop - 1, tokenizer.decode(row[start:stop]).strip())
+            for start, stop in zip(begins, ends, strict=True)
+        ]
 
 
 def _text_of(tokens: NDArray[Any]) -> str:

@@ -78,6 +78,8 @@ class Source(NamedTuple):
     """Files that were left out, each with the reason."""
     answers: tuple[str, ...] = ()
     """Which fields are what a model answers to the others."""
+    tokenizer: bytes = b""
+    """The tokenizer.json that its tokens are of; empty if they are of none."""
 
 
 class LabelledImages(NamedTuple):

@@ -26,6 +26,7 @@ from edgekd.stages import bundle
 from edgekd.stages import explain
 from edgekd.stages import report
 from edgekd.store import StoreEntry
+from edgekd.tokenizer import FILE as TOKENIZER
 
 RESULT_INPUTS = {
     "data": ("data", "data.json"),
@@ -61,6 +62,8 @@ def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[s
         "golden": (maker, "golden.safetensors"),
         "parity": (maker, "parity.json"),
     }
+    if "data" in entries and TOKENIZER in entries["data"].files:
+        exported[TOKENIZER] = ("data", TOKENIZER)
     lineage = {label: entry.key for label, entry in entries.items()}
     config = bundle.BundleConfig(name=recipe.name, lineage=lineage)
     return Step("bundle", bundle.STAGE, config, {**RESULT_INPUTS, **exported})

@@ -11,6 +11,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.tokenizer import FILE as TOKENIZER
 
 
 class BundleConfig(Settings):
@@ -25,7 +26,8 @@ class BundleConfig(Settings):
 def run(config: BundleConfig, given: Given, context: Context) -> Made:
     """Give the files of a bundle, named ``bundle/<file>``.
 
-    Takes model, golden, parity (of the student), data, rows, choice and, for the card, test.
+    Takes model, golden, parity (of the student), data, rows, choice and, for the card, test; tokenizer.json, where the
+    data have one.
 
     Raises:
         ValueError: if nothing was chosen.
@@ -61,6 +63,7 @@ def run(config: BundleConfig, given: Given, context: Context) -> Made:
         created_from=config.lineage,
         parity=values["parity"],
         card=card.card_text(config.name, edgekd.__version__, values),
+        tokenizer=given[TOKENIZER].read_bytes() if TOKENIZER in given else b"",
     )
     return {f"bundle/{name}": path for name, path in made.items()}
 

@@ -27,8 +27,10 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.stage import package_version
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import task_table
+from edgekd.tokenizer import FILE as TOKENIZER
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
@@ -135,6 +137,8 @@ def digest_source(
         paths = module.files(**config.source.arguments, **given)
     # A name on the hub has no files yet; what it points at is its commit.
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
+    if config.source.arguments.get("tokenizer"):  # whose tokens may change from version to version
+        pins["tokenizers"] = package_version("tokenizers") or "none"
     code = digest_member(SOURCES[name], f"data source {name}", allow_code=allow_code)
     task = _task_code(config, allow_code)
     digests = digest_files(paths, cache, renew=renew, progress=progress)
@@ -183,7 +187,8 @@ def _given(
 def run(config: DataConfig, given: Given, context: Context) -> Made:
     """Read the source, check it, share it out; nothing is given to it.
 
-    Gives data.json (`edgekd.dataset`) and a file a split (`edgekd.splits`): train, validation, test.
+    Gives data.json (`edgekd.dataset`) and a file a split (`edgekd.splits`): train, validation, test; and the
+    tokenizer.json that tokens are of, where there is one.
 
     Raises:
         InputError: if the source's files or rows cannot be used, or are not what the task wants.
@@ -235,6 +240,9 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
         splits.write(made[name], undo_decoding(rows) if name == "train" else rows, share.order)
     counted = {name: len(share.order) for name, share in shares.items()}
     found = dataclasses.replace(found, counts=counted, source=where)
+    if source.tokenizer:
+        made[TOKENIZER] = context.folder / TOKENIZER
+        _put(made[TOKENIZER], source.tokenizer)
     made["data.json"] = context.folder / "data.json"
     _put(made["data.json"], files.pretty_json(dataset.to_json(found)))
     return made

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,12 +13,16 @@ import pytest
 from safetensors.numpy import save_file
 
 from edgekd import bundle
+from edgekd import dataset
 from edgekd import files
+from edgekd.bundle import archive
 from edgekd.bundle import manifest as manifests
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
+from edgekd.fields.tokens import Tokens
 from tests import bundle_example
 from tests.bundle.test_manifest import sign
+from tests.tokenizer_example import pieces
 
 
 @pytest.fixture
@@ -294,3 +299,29 @@ def test_a_golden_file_without_samples_is_none(tmp_path: Path) -> None:
     }
     with pytest.raises(InputError, match=r"golden\.safetensors: got float32 \[0, 1, 4, 4\]"):
         bundle.load_bundle(bundle_example.make(tmp_path, tensors=tensors))
+
+
+def test_a_tokenizer_goes_with_its_bundle_and_into_the_fields_that_are_of_it(
+    tmp_path: Path,
+) -> None:
+    made = bundle_example.make(tmp_path, tokenizer=pieces())
+    archive.pack(made, tmp_path / "tiny.edgekd")
+    with archive.open_bundle(tmp_path / "tiny.edgekd") as folder:
+        assert (folder / "tokenizer.json").read_bytes() == pieces()
+        manifest = bundle.load_bundle(folder).manifest
+        digest = manifest.files["tokenizer.json"].sha256
+        words = {"vocabulary": 21, "usual": 4, "longest": 6, "encoding": "tokenizer"}
+        for told in (digest, "0" * 64):
+            text = Tokens(**words, tokenizer=told)
+            found = dataclasses.replace(bundle_example.dataset(), inputs={"text": text})
+            (folder / "task.json").write_bytes(files.pretty_json(dataset.to_json(found)))
+            if told == digest:
+                (read,) = bundle.read_dataset(folder, manifest).inputs.values()
+                assert [row.tolist() for row in read.read(b"Ada met Bob")] == [[2, 4, 11, 10, 3]]
+                assert read == text and read.to_json() == text.to_json()
+                continue
+            with pytest.raises(InputError, match=r"tokenizer\.json: got another tokenizer"):
+                bundle.read_dataset(folder, manifest)
+    (made / "tokenizer.json").write_bytes(pieces() + b" ")
+    with pytest.raises(BudgetMissed, match=r"tokenizer\.json"):
+        bundle.load_bundle(made)

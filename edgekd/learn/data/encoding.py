@@ -1,17 +1,25 @@
-"""How the texts of a source become tokens: their bytes."""
+"""How the texts of a source become tokens: their bytes, or what a tokenizer.json makes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd import files
+from edgekd.errors import InputError
 from edgekd.fields.tokens import BYTES_VOCABULARY
 from edgekd.fields.tokens import encode_text
+from edgekd.learn.source import locate
+from edgekd.tokenizer import FILE
+from edgekd.tokenizer import MOST_BYTES
+from edgekd.tokenizer import Tokenizer
+from edgekd.tokenizer import load_tokenizer
 from edgekd.units import number_text
 
 SPACE = encode_text("a b")[1:2]
@@ -39,16 +47,27 @@ class ByteEncoding:
     """Tokens are the bytes of UTF-8 plus one; needs nothing on a board."""
 
     unit = "byte"
+    file = b""
     separator = EncodedDocument(encode_text("a\nb")[1:2], np.ones(1, np.int64))
     """Between two documents: the end of a line."""
 
-    def describe(self, longest: int) -> Mapping[str, Any]:
+    def describe(self, longest: int, *, special: bool = True) -> Mapping[str, Any]:
         """What the field of tokens says of itself.
 
         Args:
             longest: tokens of the longest text.
+            special: whether texts were given the tokens that begin and end one; bytes have none.
         """
         return {"vocabulary": BYTES_VOCABULARY, "longest": longest, "encoding": "bytes"}
+
+    def encode(self, text: str, longest: int) -> tuple[NDArray[np.int32], bool]:
+        """The tokens of a text, and whether there are more than `longest`.
+
+        Raises:
+            ValueError: if it has half a character.
+        """
+        tokens = encode_text(text)
+        return tokens[:longest], len(tokens) > longest
 
     def encode_document(self, text: str) -> EncodedDocument:
         """A text of any length.
@@ -78,6 +97,108 @@ class ByteEncoding:
         return EncodedWords(
             whole[:longest], [at for at in firsts if at < longest], length > longest
         )
+
+
+class TokenizerEncoding:
+    """Tokens are those of a tokenizer.json, which goes into the bundle."""
+
+    unit = "token"
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.file = tokenizer.data
+        end = [] if tokenizer.end is None else [tokenizer.end]
+        self.separator = EncodedDocument(np.array(end, np.int32), np.zeros(len(end), np.int64))
+
+    def describe(self, longest: int, *, special: bool = True) -> Mapping[str, Any]:
+        """As `ByteEncoding.describe`."""
+        return {
+            "vocabulary": max(2, self.tokenizer.vocabulary),
+            "longest": longest,
+            "padding": self.tokenizer.padding,
+            "encoding": "tokenizer",
+            "tokenizer": self.tokenizer.digest,
+            "special": special,
+        }
+
+    def encode(self, text: str, longest: int) -> tuple[NDArray[np.int32], bool]:
+        """As `ByteEncoding.encode`, with the tokens that begin and end a text."""
+        require_whole_characters(text)
+        found = self.tokenizer.encode(text.strip(), longest)
+        return np.array(found.tokens, np.int32), found.is_cut
+
+    def encode_document(self, text: str) -> EncodedDocument:
+        """As `ByteEncoding.encode_document`; a character of several tokens counts with the first that ends it."""
+        require_whole_characters(text)
+        whole = text.strip()
+        found = self.tokenizer.encode(whole, special=False)
+        points = np.frombuffer(whole.encode("utf-32-le"), np.uint32)
+        each = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
+        before = np.concatenate([[0], np.cumsum(each)])
+        ends = np.maximum.accumulate(before[[stop for _, stop in found.spans]])
+        sizes = np.diff(ends, prepend=0)
+        if len(sizes):
+            sizes[-1] += before[-1] - ends[-1]  # what no token stands for
+        return EncodedDocument(np.array(found.tokens, np.int32), sizes)
+
+    def encode_words(self, words: Sequence[str], longest: int) -> EncodedWords:
+        """As `ByteEncoding.encode_words`."""
+        begins, length = [], 0
+        for number, word in enumerate(words):
+            if not word.strip():
+                raise ValueError(f"got word {number} without a character, want some")
+            begins.append(length)
+            length += len(word) + 1
+        text = " ".join(words)
+        require_whole_characters(text)
+        found = self.tokenizer.encode(text, longest)
+        firsts: list[int] = []
+        place = 0
+        for begin in begins:
+            while place < len(found.spans) and found.spans[place][1] <= begin:
+                place += 1
+            if place == len(found.spans):
+                break
+            firsts.append(place)
+            place += 1
+        return EncodedWords(np.array(found.tokens, np.int32), firsts, found.is_cut)
+
+
+Encoding = ByteEncoding | TokenizerEncoding
+
+
+def require_whole_characters(text: str) -> None:
+    """Raises UnicodeEncodeError for a text with half a character, which the library would not take."""
+    text.encode()
+
+
+def find_tokenizer(tokenizer: str | None, data_dir: Path | None) -> list[Path]:
+    """The tokenizer.json that a source names, a file or the folder it lies in; nothing where it names none.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    if tokenizer is None:
+        return []
+    path = locate(tokenizer, data_dir)
+    return [locate(str(path / FILE), None) if path.is_dir() else path]
+
+
+def open_encoding(tokenizer: str | None, data_dir: Path | None) -> Encoding:
+    """How a source's texts become tokens.
+
+    Raises:
+        InputError: if its tokenizer is not there, or none that may run.
+        MachineError: if the library is not installed.
+    """
+    paths = find_tokenizer(tokenizer, data_dir)
+    if not paths:
+        return ByteEncoding()
+    with files.open_regular(paths[0]) as file:
+        data: bytes = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{paths[0]}: got more than {MOST_BYTES} bytes, want less")
+    return TokenizerEncoding(load_tokenizer(data, str(paths[0])))
 
 
 def describe_cut(cut: int, longest: int, unit: str) -> str:

@@ -17,10 +17,12 @@ from edgekd import files as disk
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
-from edgekd.fields.tokens import BYTES_VOCABULARY
-from edgekd.fields.tokens import encode_text
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.encoding import Encoding
+from edgekd.learn.data.encoding import describe_cut
+from edgekd.learn.data.encoding import find_tokenizer
+from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.text_csv import find_label
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.records import Records
@@ -49,6 +51,7 @@ class _Line(NamedTuple):
     tokens: np.ndarray
     label: str | int
     split: str | None
+    is_cut: bool
 
 
 class _Samples:
@@ -69,13 +72,15 @@ class _Samples:
         return {"text": text, "labels": order[np.frombuffer(self.labels, np.int64)]}
 
 
-def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
-    """The file.
+def files(
+    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+) -> list[Path]:
+    """The file, and that of the tokenizer if there is one.
 
     Raises:
-        InputError: if it is not there.
+        InputError: if one is not there.
     """
-    return [locate(reference, data_dir)]
+    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -84,6 +89,7 @@ def read(
     text: str | None = None,
     label: str | None = None,
     longest: Count = 256,
+    tokenizer: str | None = None,
     on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
@@ -99,6 +105,7 @@ def read(
         text: key of the text; None takes ``text``, or tells it as `edgekd.learn.data.columns` does.
         label: key of the label; None takes ``label``, or tells it.
         longest: bytes of a text that are taken; the rest is cut off.
+        tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
         on_broken: ``refuse`` stops at the first line that cannot be used, ``skip`` leaves them out and lists them.
 
     Raises:
@@ -106,9 +113,10 @@ def read(
             type, or is of a class that training lacks; for a file that is too large or broken.
     """
     require_known(on_broken)
-    (path,) = files(reference=reference, data_dir=data_dir)
+    path = locate(reference, data_dir)
     said = text, label
     text, label = _find_keys(path, text, label)
+    encoding = open_encoding(tokenizer, data_dir)
     splits: dict[str | None, _Samples] = {}
     numbers: dict[str | int, int] = {}
     lines: dict[tuple[str | None, int], int] = {}
@@ -117,7 +125,7 @@ def read(
     cut = 0
     for number, data in enumerate(_read_lines(path), 1):
         try:
-            line = _parse(data, text, label)
+            line = _parse(data, text, label, encoding, longest)
             first = first or line
             _require_alike(line, first, label)
         except (ValueError, RecursionError) as error:
@@ -130,14 +138,14 @@ def read(
                     f"{message}; want at most {MOST_SKIPPED} lines left out"
                 ) from error
             continue
-        cut += len(line.tokens) > longest
+        cut += line.is_cut
         known = numbers.setdefault(line.label, len(numbers))
         if known >= MOST_CLASSES:
             raise InputError(
                 f"{path}, line {number}: got one more class, want at most {MOST_CLASSES}"
             )
         lines.setdefault((line.split, known), number)
-        splits.setdefault(line.split, _Samples()).append(line.tokens[:longest], known)
+        splits.setdefault(line.split, _Samples()).append(line.tokens, known)
     if first is None:
         raise InputError(f"{path}: got no samples, want some")
     named = {name: splits[name] for name in (None, *SPLITS) if name in splits}
@@ -145,11 +153,11 @@ def read(
     classes = sorted(numbers)
     order = np.empty(len(classes), np.int64)
     order[[numbers[each] for each in classes]] = np.arange(len(classes))
-    note = _describe(named, len(classes), cut, longest)
+    note = _describe(named, len(classes)) + describe_cut(cut, longest, encoding.unit)
     if (text, label) not in (USUAL_KEYS, said):
         note = f"texts in key {text}, labels in {label}; {note}"
     most = max(max(samples.lengths) for samples in named.values())
-    words = {"vocabulary": BYTES_VOCABULARY, "longest": most, "encoding": "bytes"}
+    words = encoding.describe(most)
     return Source(
         {name or "train": samples.rows(order) for name, samples in named.items()},
         {
@@ -158,6 +166,7 @@ def read(
         },
         (note,),
         tuple(skipped),
+        tokenizer=encoding.file,
     )
 
 
@@ -213,7 +222,7 @@ def _read_lines(path: Path) -> Iterator[bytes]:
             begins = part.endswith(b"\n")
 
 
-def _parse(data: bytes, text: str, label: str) -> _Line:
+def _parse(data: bytes, text: str, label: str, encoding: Encoding, longest: int) -> _Line:
     """
     Raises:
         ValueError, RecursionError: if a line is no sample.
@@ -239,16 +248,16 @@ def _parse(data: bytes, text: str, label: str) -> _Line:
     if "split" in value and value["split"] not in SPLITS:
         raise ValueError(f"split: got {str(value['split'])[:20]!r}, want {', '.join(SPLITS)}")
     try:
-        tokens = encode_text(written)
+        tokens, is_cut = encoding.encode(written, longest)
     except UnicodeEncodeError as error:
         raise ValueError(f"{text}: got half a character, want text in UTF-8") from error
-    if not len(tokens):
+    if not len(tokens) or not written.strip():
         raise ValueError(f"{text}: got no text, want some")
     try:
         require_names([str(answer)], label)
     except InputError as error:
         raise ValueError(str(error)) from error
-    return _Line(tokens, answer, value.get("split"))
+    return _Line(tokens, answer, value.get("split"), is_cut)
 
 
 def _require_alike(line: _Line, first: _Line, label: str) -> None:
@@ -275,10 +284,7 @@ def _require_trained(
             raise InputError(f"{path}, line {at}: got {got}, want a class that is in training")
 
 
-def _describe(splits: dict[str | None, _Samples], classes: int, cut: int, longest: int) -> str:
-    """Return how many texts and classes there are, and how many texts were cut."""
+def _describe(splits: dict[str | None, _Samples], classes: int) -> str:
+    """Return how many texts and classes there are."""
     total = sum(len(samples.lengths) for samples in splits.values())
-    counted = f"{number_text(total, 'text')} of {number_text(classes, 'class', 'classes')}"
-    if not cut:
-        return counted
-    return f"{counted}; {number_text(cut, 'text')} cut to {number_text(longest, 'byte')}"
+    return f"{number_text(total, 'text')} of {number_text(classes, 'class', 'classes')}"

@@ -13,9 +13,11 @@ from edgekd.errors import InputError
 from edgekd.field import from_rows
 from edgekd.fields.tags import IGNORED
 from edgekd.learn.data.columns import find_splits
-from edgekd.learn.data.encoding import ByteEncoding
 from edgekd.learn.data.encoding import EncodedWords
+from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
+from edgekd.learn.data.encoding import find_tokenizer
+from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.formats.records import JSON
 from edgekd.learn.formats.records import JSON_LINES
 from edgekd.learn.formats.records import read_records
@@ -40,13 +42,15 @@ class _Text(NamedTuple):
     """Where it stands."""
 
 
-def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
-    """The file.
+def files(
+    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+) -> list[Path]:
+    """The file, and that of the tokenizer if there is one.
 
     Raises:
-        InputError: if it is not there.
+        InputError: if one is not there.
     """
-    return [locate(reference, data_dir)]
+    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -55,6 +59,7 @@ def read(
     tokens: str = "tokens",
     tags: str = "tags",
     longest: Count = 256,
+    tokenizer: str | None = None,
     on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
@@ -71,6 +76,7 @@ def read(
         tokens: key of the words.
         tags: key of their tags, text or whole numbers.
         longest: tokens of a text that are taken; the rest is cut off.
+        tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
         on_broken: ``refuse`` stops at the first text that cannot be used, ``skip`` leaves them out and lists them.
 
     Raises:
@@ -78,12 +84,12 @@ def read(
             training lacks.
     """
     require_known(on_broken)
-    (path,) = files(reference=reference, data_dir=data_dir)
+    path = locate(reference, data_dir)
     if path.suffix.lower() in (*JSON_LINES, *JSON):
         records = read_records(path)
     else:
         records = read_word_columns(path, tokens, tags)
-    encoding = ByteEncoding()
+    encoding = open_encoding(tokenizer, data_dir)
     column, splits = find_splits(records, None, path, str(path))
     texts: list[_Text | None] = []
     skipped: list[str] = []
@@ -116,11 +122,12 @@ def read(
         },
         (note,),
         tuple(skipped),
+        tokenizer=encoding.file,
     )
 
 
 def _encode(
-    row: dict[str, Any], tokens: str, tags: str, encoding: ByteEncoding, longest: int, where: str
+    row: dict[str, Any], tokens: str, tags: str, encoding: Encoding, longest: int, where: str
 ) -> _Text:
     """
     Raises:

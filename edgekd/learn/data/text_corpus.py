@@ -21,8 +21,9 @@ from edgekd.learn.data.blocks import divide_documents
 from edgekd.learn.data.blocks import pack_documents
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
-from edgekd.learn.data.encoding import ByteEncoding
 from edgekd.learn.data.encoding import EncodedDocument
+from edgekd.learn.data.encoding import find_tokenizer
+from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.records import SUFFIXES as LISTS
 from edgekd.learn.formats.records import read_records
@@ -49,12 +50,18 @@ class _Document(NamedTuple):
     where: str
 
 
-def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
-    """The file, or the texts anywhere below a folder.
+def files(
+    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+) -> list[Path]:
+    """The file, or the texts anywhere below a folder; and the file of the tokenizer if there is one.
 
     Raises:
         InputError: if it is not there, or has no text or too many.
     """
+    return [*_list_texts(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+
+
+def _list_texts(reference: str, data_dir: Path | None) -> list[Path]:
     place = locate(reference, data_dir)
     if not place.is_dir():
         return [place]
@@ -74,6 +81,7 @@ def read(
     reference: str,
     text: str | None = None,
     longest: Count = 128,
+    tokenizer: str | None = None,
     packed: bool = True,
     validation: Fraction = 0.1,
     test: Fraction = 0.1,
@@ -92,6 +100,7 @@ def read(
         reference: the file or folder.
         text: column of a list; None to tell it by its name, or as the only one with words.
         longest: tokens of a block.
+        tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
         packed: documents stand one behind the other with a separator between two, and blocks are all of one length,
             what is left over at the end left out; a document sees what stands before it in its block. Else each document
             is cut by itself, and blocks are of many lengths.
@@ -107,7 +116,7 @@ def read(
         raise InputError(
             f"validation, test: got {validation:g} and {test:g}, want shares above 0, together below 1"
         )
-    encoding = ByteEncoding()
+    encoding = open_encoding(tokenizer, data_dir)
     skipped: list[str] = []
     documents: dict[str, list[EncodedDocument]] = {}
     for document in _read_documents(reference, data_dir, text, on_broken, skipped):
@@ -132,7 +141,9 @@ def read(
                 f"{reference}, {name} split: got {number_text(length, encoding.unit)}, want more than a block of {longest}",
                 hint="longest: a smaller number, beside the source's name, makes shorter blocks",
             )
-    described = encoding.describe(max(len(b.tokens) for each in blocks.values() for b in each))
+    described = encoding.describe(
+        max(len(block.tokens) for each in blocks.values() for block in each), special=False
+    )
     total = sum(map(len, blocks.values()))
     note = (
         f"{number_text(count, 'document')} in {number_text(total, 'block')} of at most "
@@ -149,6 +160,7 @@ def read(
         },
         (note,),
         tuple(skipped),
+        tokenizer=encoding.file,
     )
 
 
@@ -156,7 +168,7 @@ def _read_documents(
     reference: str, data_dir: Path | None, text: str | None, on_broken: str, skipped: list[str]
 ) -> Iterator[_Document]:
     """Yield the documents that can be used, ordered by the hash of their text; what is left out is added to `skipped`."""
-    paths = files(reference=reference, data_dir=data_dir)
+    paths = _list_texts(reference, data_dir)
     is_list = len(paths) == 1 and paths[0].suffix.lower() in LISTS and paths[0].suffix != ".txt"
     whole = _read_list(paths[0], text) if is_list else _read_texts(paths)
     found, size_bytes = [], 0

@@ -10,13 +10,14 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
-from edgekd.fields.tokens import BYTES_VOCABULARY
-from edgekd.fields.tokens import encode_text
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.columns import number_classes
+from edgekd.learn.data.encoding import describe_cut
+from edgekd.learn.data.encoding import find_tokenizer
+from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.formats.records import Records
 from edgekd.learn.formats.records import read_records
 from edgekd.learn.source import SKIP_HINT
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
 MOST_LABEL = 200
 
 
-def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
-    """The file.
+def files(
+    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+) -> list[Path]:
+    """The file, and that of the tokenizer if there is one.
 
     Raises:
-        InputError: if it is not there.
+        InputError: if one is not there.
     """
-    return [locate(reference, data_dir)]
+    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -50,6 +53,7 @@ def read(
     label: str | None = None,
     split: str | None = None,
     longest: Count = 256,
+    tokenizer: str | None = None,
     on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
@@ -63,13 +67,14 @@ def read(
         label: column of the labels; None to tell by its name, or as the only other one that repeats.
         split: column with train, validation or test; None takes ``split`` or the like where there is one.
         longest: bytes of a text that are taken; the rest is cut off.
+        tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
         on_broken: ``refuse`` stops at the first row without a text or label, ``skip`` leaves them out and lists them.
 
     Raises:
         InputError: naming the file and the line that cannot be used, or the columns that could all be it.
     """
     require_known(on_broken)
-    (path,) = files(reference=reference, data_dir=data_dir)
+    path = locate(reference, data_dir)
     where, records = str(path), read_records(path)
     text = find_column(records, "text", text, where, is_words)
     label = find_label(records, label, where, text)
@@ -80,22 +85,20 @@ def read(
     labels = [row[label] for row in records.rows]
     require_names(map(str, labels), where)
     classes, numbers = number_classes(labels, splits["train"], records, path, label)
-    tokens = [encode_text(str(row[text])) for row in records.rows]
-    cut = sum(len(each) > longest for each in tokens)
+    encoding = open_encoding(tokenizer, data_dir)
+    encoded = [encoding.encode(str(row[text]), longest) for row in records.rows]
+    tokens = [each for each, _ in encoded]
+    cut = sum(is_cut for _, is_cut in encoded)
     rows: dict[str, dict[str, Rows]] = {
         name: {
-            "text": _ragged([tokens[number][:longest] for number in chosen]),
+            "text": _ragged([tokens[number] for number in chosen]),
             "labels": np.array([numbers[number] for number in chosen], np.int64),
         }
         for name, chosen in splits.items()
     }
-    words = {
-        "vocabulary": BYTES_VOCABULARY,
-        "longest": min(longest, max(map(len, tokens))),
-        "encoding": "bytes",
-    }
+    words = encoding.describe(max(map(len, tokens)))
     divided = f", splits in {column}" if column else "; no column for splits"
-    shortened = f"; {number_text(cut, 'text')} cut to {number_text(longest, 'byte')}" if cut else ""
+    shortened = describe_cut(cut, longest, encoding.unit)
     note = (
         f"texts in column {text}, labels in {label}{divided}; {number_text(len(tokens), 'text')} of "
         f"{number_text(len(classes), 'class', 'classes')}{shortened}"
@@ -104,7 +107,7 @@ def read(
         "text": FieldWords("tokens", words),
         "labels": FieldWords("class", {"names": classes}),
     }
-    return Source(rows, fields, (note,), tuple(skipped))
+    return Source(rows, fields, (note,), tuple(skipped), tokenizer=encoding.file)
 
 
 def is_words(value: Any) -> bool:

@@ -1,0 +1,228 @@
+"""A tokenizer of the tokenizers library, from its tokenizer.json: data of strangers, looked at before it is built.
+
+A file says which tokens there are and how text is taken apart; none of it is code. What could make the library hang or
+answer by chance is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import strict_json
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.units import number_text
+
+MOST_BYTES, MOST_TOKENS, MOST_PATTERN, MOST_DEPTH = 2**26, 2**24, 2000, 16
+"""Of the file; of its vocabulary; characters of a pattern; levels of a part other than the model."""
+FILE = "tokenizer.json"
+MODELS = ("BPE", "WordPiece", "Unigram", "WordLevel")
+PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
+"""What files call the token that fills up; its places are masked, so any will do."""
+ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "[SEP]")
+"""What they call the token that stands between two texts."""
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+"""A group that is repeated: where it can match in two ways, a search takes exponential time."""
+
+
+class Encoded(NamedTuple):
+    """One text."""
+
+    tokens: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    """Of each token the characters of the text that it stands for; (0, 0) of special ones."""
+    is_cut: bool
+
+
+class Tokenizer(NamedTuple):
+    """A tokenizer that may run."""
+
+    data: bytes
+    digest: str
+    """SHA-256 of the file."""
+    vocabulary: int
+    """The largest number of a token, plus one."""
+    padding: int
+    end: int | None
+    """The token between two texts; None if the file names none."""
+    special: frozenset[int]
+    library: Any
+
+    def encode(self, text: str, longest: int | None = None, *, special: bool = True) -> Encoded:
+        """Its tokens.
+
+        Args:
+            text: of any length.
+            longest: how many are taken, special ones included; None for all.
+            special: whether to add the tokens that begin and end a text.
+
+        Raises:
+            InputError: if `longest` is too short for the special tokens alone.
+        """
+        found = self.library.encode(text, add_special_tokens=special)
+        is_cut = longest is not None and len(found.ids) > longest
+        if is_cut:
+            self.library.enable_truncation(longest)
+            found = self.library.encode(text, add_special_tokens=special)
+            self.library.no_truncation()
+            if len(found.ids) > (longest or 0):
+                around = number_text(len(self.library.encode("").ids), "token")
+                raise InputError(
+                    f"longest: got {longest}, want room for the {around} around a text"
+                )
+        return Encoded(tuple(found.ids), tuple(found.offsets), is_cut)
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text that tokens stand for, without special ones."""
+        text: str = self.library.decode(tokens, skip_special_tokens=True)
+        return text
+
+    def begins_word(self, token: int) -> bool:
+        """Whether a token begins a word, as its spelling says."""
+        spelled = self.library.id_to_token(token) or ""
+        if token in self.special:
+            return False
+        return spelled.startswith(("Ġ", "▁")) or (
+            self.library.decoder is not None
+            and type(self.library.model).__name__ == "WordPiece"
+            and not spelled.startswith("##")
+        )
+
+
+@functools.lru_cache(maxsize=4)
+def load_tokenizer(data: bytes, where: str) -> Tokenizer:
+    """The tokenizer that a tokenizer.json describes.
+
+    Args:
+        data: of the file.
+        where: how to call it in a message.
+
+    Raises:
+        InputError: if it is no such file, names tokens without numbers, or would hang or answer by chance.
+        MachineError: if the library is not installed.
+    """
+    described = _read(data, where)
+    numbers = _list_numbers(described, where)
+    _require_harmless(described, where)
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MachineError(
+            f"{where}: got no package 'tokenizers', want it installed",
+            hint="pip install 'edgekd[hub]'",
+        ) from error
+    try:
+        library = tokenizers.Tokenizer.from_str(data.decode())
+        library.no_truncation()
+        library.no_padding()
+        library.encode("a b")
+    except BaseException as error:  # a panic of the library is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{where}: the library cannot build it: {first[:200]}") from error
+    special = frozenset(each["id"] for each in described["added_tokens"] if each.get("special"))
+    named = {name: library.token_to_id(name) for name in (*PADDINGS, *ENDS)}
+    paddings, ends = (
+        [number for name in names if (number := named[name]) is not None]
+        for names in (PADDINGS, ENDS)
+    )
+    return Tokenizer(
+        data,
+        hashlib.sha256(data).hexdigest(),
+        max(numbers) + 1,
+        next(iter(paddings), 0),
+        next(iter(ends), None),
+        special,
+        library,
+    )
+
+
+def _read(data: bytes, where: str) -> dict[str, Any]:
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{where}: got {len(data)} bytes, want at most {MOST_BYTES}")
+    try:
+        value = strict_json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: got no JSON: {str(error)[:100]}, want a {FILE}") from error
+    if not isinstance(value, dict) or not isinstance(value.get("model"), dict):
+        raise InputError(f"{where}: got JSON without a model, want a {FILE}")
+    model = value["model"]
+    kind = model.get("type")
+    if kind not in MODELS:
+        raise InputError(f"{where}: model.type: got {str(kind)[:40]!r}, want {', '.join(MODELS)}")
+    if model.get("dropout"):
+        raise InputError(f"{where}: model.dropout: got {str(model['dropout'])[:20]}, want none")
+    value.setdefault("added_tokens", [])
+    return value
+
+
+def _list_numbers(described: dict[str, Any], where: str) -> set[int]:
+    """The numbers of all tokens.
+
+    Raises:
+        InputError: if one has none, or there are none, or too many.
+    """
+    vocabulary, added = described["model"].get("vocab"), described["added_tokens"]
+    if isinstance(vocabulary, dict):
+        numbers = list(vocabulary.values())
+    elif isinstance(vocabulary, list):  # of Unigram, in their order
+        numbers = list(range(len(vocabulary)))
+    else:
+        got = type(vocabulary).__name__
+        raise InputError(f"{where}: model.vocab: got {got}, want the tokens with their numbers")
+    if not isinstance(added, list) or not all(isinstance(each, dict) for each in added):
+        raise InputError(f"{where}: added_tokens: want a list of tokens")
+    for each in added:
+        if type(each.get("id")) is not int:
+            named = str(each.get("content"))[:40]
+            raise InputError(f"{where}: added_tokens: got {named!r} without a number, want an id")
+        numbers.append(each["id"])
+    wrong = [each for each in numbers if type(each) is not int or not 0 <= each < MOST_TOKENS]
+    if wrong or not numbers:
+        got = str(wrong[0])[:40] if wrong else "no token"
+        raise InputError(f"{where}: model.vocab: got {got}, want numbers below {MOST_TOKENS}")
+    found = set(numbers)
+    processor = described.get("post_processor")
+    for name, number in _list_special(processor):
+        if number not in found:
+            got = f"{name[:40]!r} with number {str(number)[:20]}"
+            raise InputError(f"{where}: post_processor: got {got}, want one of the vocabulary")
+    return found
+
+
+def _list_special(processor: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the tokens that a template puts around a text, each with its numbers."""
+    parts = processor.get("processors", [processor]) if isinstance(processor, dict) else []
+    for part in parts if isinstance(parts, list) else []:
+        tokens = part.get("special_tokens") if isinstance(part, dict) else None
+        for name, each in tokens.items() if isinstance(tokens, dict) else []:
+            numbers = each.get("ids") if isinstance(each, dict) else None
+            for number in numbers if isinstance(numbers, list) else [None]:
+                yield name, number
+
+
+def _require_harmless(described: dict[str, Any], where: str) -> None:
+    """Raises InputError for a pattern that may take for ever, or parts that nest too deeply."""
+    for key, value in described.items():
+        if key not in ("model", "added_tokens"):
+            for pattern in _list_patterns(value, f"{where}: {key}", MOST_DEPTH):
+                if len(pattern) > MOST_PATTERN or _REPEATED_GROUP.search(pattern):
+                    got = f"the pattern {pattern[:60]!r}"
+                    raise InputError(f"{where}: {key}: got {got}, want one without repeated groups")
+
+
+def _list_patterns(value: Any, where: str, deepest: int) -> Iterator[str]:
+    if not isinstance(value, dict | list):
+        return
+    if not deepest:
+        raise InputError(f"{where}: got parts that nest too deeply")
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+        if name == "Regex" and isinstance(each, str):
+            yield each
+        yield from _list_patterns(each, where, deepest - 1)

@@ -1,0 +1,117 @@
+"""Tasks of texts from a recipe to an int8 student that is verified, asked and judged against itself."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from edgekd import cli
+from tests.tokenizer_example import byte_pairs
+from tests.tokenizer_example import pieces
+
+PEOPLE, PLACES, VERBS = ("Ada", "Bob", "Zoe"), ("Rome", "Oslo"), ("met", "left")
+TRAIN: dict[str, Any] = {
+    "epochs": 12,
+    "batch_size": 16,
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "precision": "fp32",
+    "channels_last": False,
+    "threads": 1,
+}
+SIZES = {"layers": 1, "heads": 2}
+QUICK = {"processes_max": 6, "min_time_s": 0.01, "max_time_s": 0.02, "max_warmup_s": 0.1}
+
+
+def run(*arguments: str) -> str:
+    """What a verb prints, in this process: that saves its imports."""
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(cli.main, list(arguments))
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def compress(task: str, source: dict[str, Any], model: str, losses: list[Any]) -> dict[str, Any]:
+    """Carry out a recipe of two sizes of one network; gives result.json."""
+    recipe = {
+        "name": "texts",
+        "task": task,
+        "data": {"source": source},
+        "views": {"count": 1},
+        "teacher": {"model": {"name": model, "width": 32, **SIZES}, "train": TRAIN},
+        "student": {"model": {"name": model, "width": 16, **SIZES}, "train": TRAIN},
+        "learn": [
+            {"step": "distil", "knowledge": "online", "losses": losses},
+            {"step": "quantize", "calibration": "min-max", "train": None},
+        ],
+        "targets": [{"runtime": "onnxruntime", "precision": ["fp32", "int8"]}],
+        "measure": QUICK,
+    }
+    Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
+    run("compress", "recipe.yaml", "--quiet", "--store", "store", "--run-dir", "run")
+    found: dict[str, Any] = json.loads(Path("run/result.json").read_bytes())
+    return found
+
+
+def judge() -> None:
+    """Verify the bundle, and gate the run against it."""
+    assert "golden answers, onnxruntime" in run("verify", "run/bundle")
+    Path("policy.yaml").write_text("score: {samples_min: 5}\n")
+    gated = ("--baseline", "run/bundle", "--policy", "policy.yaml", "--store", "store")
+    assert "against" in run("gate", "run", *gated)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_tokenizer", [False, True])
+def test_entities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_tokenizer: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw, lines = random.Random(0), []
+    for _ in range(240):
+        words = [draw.choice(PEOPLE), draw.choice(VERBS), draw.choice((*PLACES, "the cat"))]
+        tags = ["B-PER", "O", "B-LOC"] if words[2] in PLACES else ["B-PER", "O", "O", "O"]
+        lines.append(json.dumps({"tokens": " ".join(words).split(), "tags": tags}))
+    Path("texts.jsonl").write_text("\n".join(lines))
+    Path("tokenizer.json").write_bytes(pieces())
+    source = {"name": "tagged-text", "reference": "texts.jsonl"}
+    if with_tokenizer:
+        source["tokenizer"] = "tokenizer.json"
+    losses = [
+        {"name": "kd", "weight": 0.9, "temperature": 2.0},
+        {"name": "cross-entropy", "weight": 0.1},
+    ]
+    result = compress("token-classification", source, "text-tagger", losses)
+    assert all(row["score"] > 0.95 for row in result["candidates"])
+    judge()
+    asked = run("predict", "run/bundle", "Zoe left Oslo")
+    wanted = ("PER: zoe", "LOC: oslo") if with_tokenizer else ("PER: Zoe", "LOC: Oslo")
+    assert all(each in asked for each in wanted), asked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_tokenizer", [False, True])
+def test_running_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_tokenizer: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    said = (
+        f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}." for _ in range(900)
+    )
+    Path("texts.txt").write_text(" ".join(said))
+    Path("tokenizer.json").write_bytes(byte_pairs())
+    source: dict[str, Any] = {"name": "text-corpus", "reference": "texts.txt", "longest": 32}
+    if with_tokenizer:
+        source["tokenizer"] = "tokenizer.json"
+    losses = [{"name": "forward-kl", "weight": 0.9}, {"name": "cross-entropy", "weight": 0.1}]
+    result = compress("language-modelling", source, "text-decoder", losses)
+    # three words of three and two choices each are 3.6 bits in 13 to 15 bytes
+    assert all(0.2 < row["score"] < 0.6 for row in result["candidates"])
+    assert result["student"]["score"] < 1.0
+    judge()
+    (asked,) = json.loads(run("predict", "run/bundle", "Ada met Ro", "--json"))
+    assert asked["answers"][0]["text"].startswith("next: 'm")
