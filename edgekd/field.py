@@ -9,7 +9,6 @@ from __future__ import annotations
 import abc
 import collections
 import dataclasses
-import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -192,6 +191,14 @@ class Field(abc.ABC):
             ValueError: if the rows are of another form.
         """
 
+    def with_files(self, files: Mapping[str, bytes]) -> Self:
+        """The same with what it needs of the files beside data.json; itself unless overridden.
+
+        Raises:
+            ValueError: if one is another than that of the data.
+        """
+        return self
+
     def image_size(self) -> tuple[int, int] | None:
         """Height and width that an image it belongs to has; None where any will do."""
         return None
@@ -274,18 +281,6 @@ def require_names(names: tuple[str, ...], least: int = 2, what: str = "class") -
     if len(set(names)) < len(names):
         twice = min(name for name, count in collections.Counter(names).items() if count > 1)
         raise ValueError(f"got the {what} name {twice!r} twice, want each once")
-
-
-def decode_json(data: bytes) -> Any:
-    """The JSON value that a user wrote.
-
-    Raises:
-        InputError: if it is none.
-    """
-    try:
-        return json.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"got {data[:40]!r}, want JSON: {error}") from error
 
 
 def form_text(rows: Rows) -> str:

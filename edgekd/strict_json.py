@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from edgekd.errors import InputError
+
 
 def loads(data: bytes) -> Any:
     """The value.
@@ -18,6 +20,18 @@ def loads(data: bytes) -> Any:
         RecursionError: if it is nested beyond what can be read.
     """
     return json.loads(data, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+
+
+def decode_json(data: bytes) -> Any:
+    """The JSON value that a user wrote.
+
+    Raises:
+        InputError: if it is none.
+    """
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"got {data[:40]!r}, want JSON: {error}") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _REPEATED_GROUP = re.compile(r"\)[*+{]")
 """A group that is repeated: where it can match in two ways, a search takes exponential time."""
 
 
-class Encoded(NamedTuple):
+class TokenizedText(NamedTuple):
     """One text."""
 
     tokens: tuple[int, ...]
@@ -53,7 +53,9 @@ class Tokenizer(NamedTuple):
     special: frozenset[int]
     library: Any
 
-    def encode(self, text: str, longest: int | None = None, *, special: bool = True) -> Encoded:
+    def encode(
+        self, text: str, longest: int | None = None, *, special: bool = True
+    ) -> TokenizedText:
         """Its tokens.
 
         Args:
@@ -75,7 +77,7 @@ class Tokenizer(NamedTuple):
                 raise InputError(
                     f"longest: got {longest}, want room for the {around} around a text"
                 )
-        return Encoded(tuple(found.ids), tuple(found.offsets), is_cut)
+        return TokenizedText(tuple(found.ids), tuple(found.offsets), is_cut)
 
     def decode(self, tokens: list[int]) -> str:
         """The text that tokens stand for, without special ones."""

@@ -32,7 +32,6 @@ from edgekd.bundle.manifest import read_manifest
 from edgekd.dataset import Dataset
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
-from edgekd.fields.tokens import Tokens
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
 from edgekd.task import Task
@@ -102,14 +101,9 @@ def read_dataset(folder: Path, manifest: Manifest) -> Dataset:
     found = dataset.read(folder / "task.json")
     if TOKENIZER not in manifest.files:
         return found
-    data = (folder / TOKENIZER).read_bytes()
+    beside = {TOKENIZER: (folder / TOKENIZER).read_bytes()}
     try:
-        inputs = {
-            name: dataclasses.replace(field, tokenizer_file=data)
-            if isinstance(field, Tokens) and field.tokenizer
-            else field
-            for name, field in found.inputs.items()
-        }
+        inputs = {name: field.with_files(beside) for name, field in found.inputs.items()}
     except ValueError as error:
         raise InputError(f"{folder / TOKENIZER}: {error}") from error
     return dataclasses.replace(found, inputs=inputs)

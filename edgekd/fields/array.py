@@ -14,7 +14,6 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import Field
-from edgekd.field import decode_json
 from edgekd.field import form_text
 from edgekd.field import require
 from edgekd.field import require_whole
@@ -23,6 +22,7 @@ from edgekd.interface import MOST
 from edgekd.interface import MOST_AXES
 from edgekd.interface import MOST_VALUES
 from edgekd.interface import Tensor
+from edgekd.strict_json import decode_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,12 +15,12 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import Field
-from edgekd.field import decode_json
 from edgekd.field import form_text
 from edgekd.field import require
 from edgekd.field import require_names
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
+from edgekd.strict_json import decode_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,6 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.field import Field
 from edgekd.field import RaggedRows
-from edgekd.field import decode_json
 from edgekd.field import form_text
 from edgekd.field import from_rows
 from edgekd.field import require
@@ -25,11 +24,15 @@ from edgekd.files import digest_bytes
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
+from edgekd.strict_json import decode_json
+from edgekd.tokenizer import FILE
 from edgekd.tokenizer import Tokenizer
 from edgekd.tokenizer import load_tokenizer
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from edgekd.field import Rows
@@ -129,6 +132,12 @@ class Tokens(Field):
             k: v for k, v in told.items() if self.tokenizer or k not in ("tokenizer", "special")
         }
 
+    def with_files(self, files: Mapping[str, bytes]) -> Self:
+        """The same with its tokenizer at hand, if that is among them."""
+        if not self.tokenizer or FILE not in files:
+            return self
+        return dataclasses.replace(self, tokenizer_file=files[FILE])
+
     def load_tokenizer(self) -> Tokenizer:
         """The tokenizer of the data.
 
@@ -138,7 +147,7 @@ class Tokens(Field):
         """
         if not self.tokenizer_file:
             raise InputError("got text, and its tokenizer is not here, want its tokens as JSON")
-        return load_tokenizer(self.tokenizer_file, "tokenizer.json")
+        return load_tokenizer(self.tokenizer_file, FILE)
 
     def check(self, rows: Rows, where: str) -> None:
         """Refuse tokens beyond the vocabulary, samples without a token, and those beyond the longest."""

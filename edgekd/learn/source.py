@@ -2,8 +2,7 @@
 
 A source is a module of `edgekd.learn.data` with two functions:
 
-- ``files(*, <knobs>, data_dir, allow_download)``: the files it will read, found without reading
-  them; for the plan and for the digests before and after;
+- ``files(*, <knobs>, data_dir, allow_download)``: the files it will read, for the plan and for digests;
 - ``read(*, <knobs>, data_dir, allow_code, allow_download)``: the `Source`.
 
 One that can download has a third, ``remote(*, <knobs>, data_dir)``: the addresses of what is not here.
@@ -79,7 +78,7 @@ class Source(NamedTuple):
     answers: tuple[str, ...] = ()
     """Which fields are what a model answers to the others."""
     tokenizer: bytes = b""
-    """The tokenizer.json that its tokens are of; empty if they are of none."""
+    """The tokenizer.json of its tokens, if there is one."""
 
 
 class LabelledImages(NamedTuple):

@@ -187,8 +187,7 @@ def _given(
 def run(config: DataConfig, given: Given, context: Context) -> Made:
     """Read the source, check it, share it out; nothing is given to it.
 
-    Gives data.json (`edgekd.dataset`) and a file a split (`edgekd.splits`): train, validation, test; and the
-    tokenizer.json that tokens are of, where there is one.
+    Gives data.json (`edgekd.dataset`), a file a split (`edgekd.splits`) and the tokenizer.json of the tokens, if any.
 
     Raises:
         InputError: if the source's files or rows cannot be used, or are not what the task wants.
@@ -287,7 +286,6 @@ def _read(config: DataConfig, context: Context) -> Source:
 
 
 def _skipped_text(skipped: tuple[str, ...]) -> str:
-    """One line; data.json lists them all."""
     more = f"; and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
     return f"left out {number_text(len(skipped), 'file')}: {'; '.join(skipped[:_MOST_NAMED])}{more}"
 
