@@ -184,6 +184,12 @@ def gather(tensor: Tensor) -> Tensor:
     return torch.cat(slices)
 
 
+def add_up(tensor: Tensor) -> Tensor:
+    """Add the ranks' tensors up in place, without gradient."""
+    distributed.all_reduce(tensor)
+    return tensor
+
+
 def gather_rows(rows: NDArray[np.float32], sizes: Sequence[int]) -> list[NDArray[np.float32]]:
     """Gather the rows of the first ranks, [n, ...] each.
 

@@ -203,6 +203,9 @@ def main(folder: Path) -> None:
     found["together"] = of_messages(folder)
     for name in steps.NORMS:
         found[f"norm {name}"] = steps.of_norm(name, torch.float32)
+    torch.set_num_threads(2 // ranks.count())
+    found["norm as threads"] = steps.of_norm("last", torch.float32)
+    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     for name, watched in (("dropout", False), ("watched", True)):
         found[f"step {name}"], images = steps.of_dropout(watched)
@@ -211,7 +214,7 @@ def main(folder: Path) -> None:
         found[f"step {name}"] = steps.of_loss(name)
     for name in steps.SCHEMES:
         found[f"step {name}"] = steps.of_scheme(name)
-    flat = {f"{key}/{name}": t.clone() for key, of in found.items() for name, t in of.items()}
+    flat = {f"{key}/{name}": t.contiguous() for key, of in found.items() for name, t in of.items()}
     save_file(flat, folder / f"{ranks.rank()}-of-{ranks.count()}.safetensors")
 
 

@@ -177,8 +177,17 @@ def of_dropout(watched: bool) -> tuple[dict[str, Tensor], int]:
     return found, student.images
 
 
+class LastNorm(nn.BatchNorm2d):
+    """A batch norm whose channels come last."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As ever."""
+        return super().forward(images.contiguous(memory_format=torch.channels_last))
+
+
 NORMS: dict[str, Callable[[], nn.Module]] = {
     "maps": lambda: nn.BatchNorm2d(3),
+    "last": lambda: LastNorm(3),
     "vectors": lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(75, momentum=None)),
     "plain": lambda: nn.BatchNorm2d(3, affine=False, track_running_stats=False),
 }
