@@ -114,7 +114,7 @@ LEARN_FLOORS: list[set[str]] = [
     {"task_losses", "view"},
     {"views"},
     {"arithmetic", "data"},
-    {"arrays", "compilation", "method"},
+    {"arrays", "compilation", "method", "streams"},
     {"answers"},
     {"attack", "classifier_head", "evaluation", "lowrank"},
     {"edits", "layer_similarity", "robustness", "schemes"},

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Verb] = {
         "edgekd.cli.tasks", "List the tasks: data, outputs, metrics and a recipe of each."
     ),
     "sources": Verb("edgekd.cli.sources", "List the data sources, or say what data hold."),
+    "spool": Verb("edgekd.cli.spool", "Write a stream of samples to shards that a recipe reads."),
     "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
     "methods": Verb("edgekd.cli.methods", "List the losses and schemes, with measured results."),
     "init": Verb("edgekd.cli.init", "Write a commented recipe; asks a few questions."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,13 +50,8 @@ def find_shards(reference: str, data_dir: Path | None) -> dict[str, list[Path]]:
     Raises:
         InputError: if one is missing, or none is for training.
     """
-    ranges = _RANGE.search(reference)
-    if ranges:
-        first, last = ranges.groups()
-        if not int(first) <= int(last) < int(first) + _MOST_SHARDS:
-            raise InputError(f"{reference}: got the range {ranges[0]}, want an ascending one")
-        numbers = (str(n).zfill(len(first)) for n in range(int(first), int(last) + 1))
-        names = (reference[: ranges.start()] + n + reference[ranges.end() :] for n in numbers)
+    if _RANGE.search(reference):
+        names = expand_range(reference)
         return {"train": [path for name in names for path in find_shards(name, data_dir)["train"]]}
     root = locate(reference, data_dir)
     if not root.is_dir():
@@ -70,6 +66,24 @@ def find_shards(reference: str, data_dir: Path | None) -> dict[str, list[Path]]:
     if not splits["train"]:
         raise InputError(f"{root}: got no .tar file for training, want some")
     return {name: paths for name, paths in splits.items() if paths}
+
+
+def expand_range(reference: str) -> Iterator[str]:
+    """Yield the names of a range, ``photos-{000..127}.tar``; another name is itself.
+
+    Raises:
+        InputError: if it does not ascend.
+    """
+    ranges = _RANGE.search(reference)
+    if ranges is None:
+        yield reference
+        return
+    first, last = ranges.groups()
+    if not int(first) <= int(last) < int(first) + _MOST_SHARDS:
+        raise InputError(f"{reference}: got the range {ranges[0]}, want an ascending one")
+    for number in range(int(first), int(last) + 1):
+        middle = str(number).zfill(len(first))
+        yield from expand_range(reference[: ranges.start()] + middle + reference[ranges.end() :])
 
 
 def list_samples(path: Path, label: str | None, key: str | None) -> Iterator[ShardSample]:
@@ -88,13 +102,8 @@ def list_samples(path: Path, label: str | None, key: str | None) -> Iterator[Sha
             image = next((members[end] for end in IMAGES if end in members), None)
             if image is None:
                 continue
-            endings = LABELS if label is None else (label,)
-            ending = next((end for end in endings if end in members), None)
             where = f"{path}, {stem!r}"
-            if ending is None:
-                got = ", ".join(members)
-                want = " or ".join(endings)
-                raise InputError(f"{where}: got the files {got}, want one of the label: {want}")
+            ending = choose_label(members, label, where)
             found = members[ending]
             if found.size_bytes > _MOST_LABEL_BYTES:
                 raise InputError(
@@ -103,30 +112,56 @@ def list_samples(path: Path, label: str | None, key: str | None) -> Iterator[Sha
             file.seek(found.start)
             data = file.read(found.size_bytes)
             yield ShardSample(
-                image.name, image.start, image.size_bytes, _read_label(data, ending, key, where)
+                image.name, image.start, image.size_bytes, read_label(data, ending, key, where)
             )
+
+
+def choose_label(endings: Iterable[str], label: str | None, where: str) -> str:
+    """The ending of a sample's file that holds its label.
+
+    Raises:
+        InputError: if it has none.
+    """
+    there = list(endings)
+    wanted = LABELS if label is None else (label,)
+    found = next((end for end in wanted if end in there), None)
+    if found is None:
+        got, want = ", ".join(there), " or ".join(wanted)
+        raise InputError(f"{where}: got the files {got}, want one of the label: {want}")
+    return found
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The key of a sample's file and its ending in small letters; an empty key for one that is hidden, or no sample's."""
+    folder, slash, file = name.rpartition("/")
+    base, dot, ending = file.partition(".")
+    return (folder + slash + base if base and dot else "", ending.lower())
 
 
 def _group_members(path: Path) -> Iterator[tuple[str, dict[str, TarMember]]]:
     """Key of each sample, and its files by what comes after the key's dot."""
     stem, members = "", dict[str, TarMember]()
     for member in list_members(path):
-        folder, slash, name = member.name.rpartition("/")
-        base, dot, ending = name.partition(".")
-        if not base or not dot:  # hidden, or no file of a sample
+        base, ending = split_name(member.name)
+        if not base:
             continue
-        if folder + slash + base != stem and members:
+        if base != stem and members:
             yield stem, members
             members = {}
-        stem = folder + slash + base
-        if ending.lower() in members:
+        stem = base
+        if ending in members:
             raise InputError(f"{path}, {member.name!r}: got it twice, want each file once")
-        members[ending.lower()] = member
+        members[ending] = member
     if members:
         yield stem, members
 
 
-def _read_label(data: bytes, ending: str, key: str | None, where: str) -> str | int:
+def read_label(data: bytes, ending: str, key: str | None, where: str) -> str | int:
+    """The label in a file of one.
+
+    Raises:
+        InputError: if it is none that can name a class.
+    """
     value: Any
     try:
         value = json.loads(data) if ending.endswith("json") else data.decode().strip()

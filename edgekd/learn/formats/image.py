@@ -117,6 +117,8 @@ class EncodedImage:
             sideways = self._image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
         self.size = (width, height) if sideways else (height, width)
         """Height and width, upright."""
+        self.format = str(self._image.format)
+        """One of `FORMATS`."""
 
     def decode(self, shape: Shape) -> np.ndarray:
         """uint8 [H, W, C] of the wanted shape.

@@ -38,7 +38,7 @@ def list_members(path: Path) -> Iterator[TarMember]:
             archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined] # else all headers stay in memory
-                _require_harmless(member, f"{path}, {member.name[:MOST_NAME]!r}")
+                require_harmless(member, f"{path}, {member.name[:MOST_NAME]!r}")
                 if member.isfile():
                     if member.offset_data + member.size > end:
                         raise InputError(f"{path}, {member.name!r}: got an archive that is cut off")
@@ -52,7 +52,8 @@ def list_members(path: Path) -> Iterator[TarMember]:
             ) from error
 
 
-def _require_harmless(member: tarfile.TarInfo, where: str) -> None:
+def require_harmless(member: tarfile.TarInfo, where: str) -> None:
+    """Raises InputError if a member is a link, a device or sparse, or its name leads out of the archive."""
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts or "\\" in member.name:
         raise InputError(f"{where}: got a name that leads out of the archive, want none")
