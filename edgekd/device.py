@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -19,6 +20,11 @@ STDOUT_BYTES = 64 * 2**20
 """More than this and the worker is killed: a result of 100,000 iterations is 1 MB."""
 STDERR_BYTES = 64 * 2**10
 """The end of stderr that is kept."""
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""Entered when a worker says that it is `READY`; it goes on when that lets it, and the context ends with it."""
+READY = "ready"
+"""The phase in which a worker waits for its turn."""
 
 
 class WorkerJob(NamedTuple):
@@ -38,6 +44,8 @@ class WorkerJob(NamedTuple):
     goal: Path | None = None
     """A folder of this machine that takes what the worker leaves under ``out/``: regular files of
     plain names, none else."""
+    turn: Turn | None = None
+    """What the worker waits for before it times anything, where the device is this machine."""
 
 
 class WorkerExit(NamedTuple):

@@ -142,6 +142,7 @@ BENCH_FLOORS: list[set[str]] = [
         "size_options",
         "statistics",
         "status",
+        "turns",
     },
     {
         "budget",

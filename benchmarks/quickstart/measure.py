@@ -5,12 +5,14 @@
 
 Each run is a fresh process in an empty folder; `again` is the same command once more. CPU-seconds are those of the
 process and of all it starts. Modules are compiled before, as an installation does it. What may differ between runs is
-the time alone: the digests of the student's weights and of both ONNX files must agree.
+the time alone: the digests of the student's weights and of both ONNX files must agree. `beside_to_alone` compares, by
+subject, the latencies of processes that started beside another with those that started alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
@@ -47,7 +49,29 @@ def measure(python: str) -> dict[str, Any]:
         digests = {
             file: hashlib.sha256((folder / "run" / file).read_bytes()).hexdigest() for file in SAME
         }
-    return {**fresh, "again": again, "durations_s": made["durations_s"], "digests": digests}
+        beside = compare_beside(folder)
+    about = {"durations_s": made["durations_s"], "digests": digests, "beside_to_alone": beside}
+    return {**fresh, "again": again, **about}
+
+
+def compare_beside(folder: Path) -> dict[str, float]:
+    """By subject, the median latency of the processes that started beside another over that of those alone."""
+    (raw,) = folder.glob("store/cas/*/" + read_lineage(folder)["raw.json.gz"])
+    subjects = json.loads(gzip.decompress(raw.read_bytes()))["subjects"]
+    found = {}
+    for name, subject in subjects.items():
+        medians: dict[bool, list[float]] = {True: [], False: []}
+        for process in subject["processes"]:
+            medians[bool(process["cold_ms"])].append(statistics.median(process["iters_ns"]))
+        if all(medians.values()):
+            found[name] = statistics.median(medians[False]) / statistics.median(medians[True])
+    return found
+
+
+def read_lineage(folder: Path) -> dict[str, str]:
+    """Digests of what the measurement gave."""
+    files = json.loads((folder / "run" / "result.json").read_text())["lineage"]["measure"]["files"]
+    return dict(files)
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -59,6 +83,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "again_seconds": round(statistics.median(run["again"]["seconds"] for run in runs), 2),
         "again_each_seconds": [round(run["again"]["seconds"], 2) for run in runs],
         "durations_s": runs[-1]["durations_s"],
+        "beside_to_alone": runs[-1]["beside_to_alone"],
         "digests": runs[-1]["digests"],
     }
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import sys
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from edgekd.bench import memory as proc
 from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
 from edgekd.bench.statistics import median
+from edgekd.device import READY
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -172,10 +174,16 @@ def warm_up(started: StartedEngine, spec: Spec, say: Say) -> timing.WarmUpResult
 
 
 def measure_latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration."""
+    """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration.
+
+    Where others are started at the same time it waits for its turn in between.
+    """
     import resource  # Windows has none, and imports this file to read a recipe
 
     started = start_engine(spec, say, started_ns)
+    if spec.get("waits"):
+        say(READY)
+        sys.stdin.readline()
     warmed = warm_up(started, spec, say)
     before = resource.getrusage(resource.RUSAGE_SELF)
     say("steady")

@@ -13,6 +13,7 @@ from typing import Any
 from edgekd.bench import soundness
 from edgekd.device import IN
 from edgekd.device import Device
+from edgekd.device import Turn
 from edgekd.device import WorkerExit
 from edgekd.device import WorkerJob
 from edgekd.devices import local
@@ -38,6 +39,7 @@ def run_worker(
     reads: Mapping[str, Path] | None = None,
     goal: Path | None = None,
     device: Device = local.DEVICE,
+    turn: Turn | None = None,
 ) -> dict[str, Any]:
     """Run `job` in a fresh worker and give its result.
 
@@ -48,6 +50,7 @@ def run_worker(
         reads: files the worker finds as ``in/<name>``.
         goal: folder that takes what it leaves under ``out/``.
         device: where.
+        turn: what a worker on this machine waits for between its start and what it times.
 
     Returns:
         The job's result, the top-level ``modules`` the worker had imported, and its ``affinity``.
@@ -59,7 +62,7 @@ def run_worker(
     token = os.urandom(16).hex()
     told = {**spec, "job": job, "token": token}
     environment = worker_environment(int(spec.get("threads", 1)))
-    ended = device.run(WorkerJob(MODULE, told, environment, timeout_s, reads or {}, goal))
+    ended = device.run(WorkerJob(MODULE, told, environment, timeout_s, reads or {}, goal, turn))
     name = str(spec.get("runtime", job))
     said = _last_line(ended.stdout, token)
     if ended.returncode != 0 or said is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from collections.abc import Collection
@@ -22,9 +23,14 @@ from edgekd.bench.statistics import is_settled
 from edgekd.bench.statistics import median
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
+from edgekd.bench.turns import Turns
 from edgekd.device import input_path
 from edgekd.errors import InputError
 
+ROUNDS_ALONE = 3
+"""In which each process starts alone, so that its cold start counts."""
+SMALL_BYTES = 64 * 2**20
+"""Files of an engine of which two may be in memory."""
 INPUTS = "inputs"
 """What a subject's own inputs are called where they are fed."""
 Note = Callable[[str], None]
@@ -93,11 +99,12 @@ def measure_subjects(
     note: Note = lambda text: None,
     worker: Worker = run_worker,
     contenders: Contenders = all_names,
-    memory_width: int = 1,
+    width: int = 1,
+    prepare: Callable[[], None] = lambda: None,
 ) -> list[Measurement]:
     """Peak memory in one process each, then rounds of latency processes over all that need more.
 
-    Every other round runs backwards, so that no subject is always the one after another.
+    Every other round runs backwards, so that no subject is always the one after another. Never are two timed at once.
 
     Args:
         subjects: what to measure; may be made while the first are measured already.
@@ -105,7 +112,10 @@ def measure_subjects(
         note: told before each process.
         worker: runs one.
         contenders: who needs more than the fewest processes.
-        memory_width: how many of the processes that measure memory run at once: a peak is a process's own.
+        width: how many processes there may be at once: those that measure memory, for a peak is a process's own; and
+            of small engines those that start, behind the rounds in which each starts alone. Then one is timed while
+            the others sleep, and their cold starts do not count.
+        prepare: called before workers start that will wait for their turns.
 
     Returns:
         One result a subject, in the order given. A failed process is told, never raised.
@@ -118,16 +128,30 @@ def measure_subjects(
         result.memory = _attempt("memory", result, rules, worker)
         return result
 
-    results = list(map_side_by_side(weigh, subjects, memory_width))
+    results = list(map_side_by_side(weigh, subjects, width))
+    if width > 1 and not all(_is_small(result.subject) for result in results):
+        width = 1
     for turn in range(rules.processes_max):
         wanted = all_names(results) if turn < rules.processes_min else contenders(results)
-        for result in results if turn % 2 == 0 else results[::-1]:
-            if result.subject.name not in wanted:
-                continue
-            if time.monotonic() < deadline and _wants_more(result, rules):
+        ordered = results if turn % 2 == 0 else results[::-1]
+        due = [each for each in ordered if each.subject.name in wanted and _wants_more(each, rules)]
+        at_once = width if turn >= ROUNDS_ALONE else 1
+        for start in range(0, len(due), at_once):
+            if time.monotonic() >= deadline:
+                break
+            some = due[start : start + at_once]
+            for result in some:
                 note(f"{result.subject.name}: process {turn + 1}")
-                _add(result, rules, worker)
+            if len(some) == 1:
+                _add(some[0], _attempt("latency", some[0], rules, worker), rules)
+            else:
+                prepare()
+                _add_together(some, rules, worker)
     return results
+
+
+def _is_small(subject: Subject) -> bool:
+    return sum(path.stat().st_size for path in subject.engine.files.values()) <= SMALL_BYTES
 
 
 def _wants_more(result: Measurement, rules: Rules) -> bool:
@@ -136,8 +160,24 @@ def _wants_more(result: Measurement, rules: Rules) -> bool:
     return len(result.processes) < rules.processes_max
 
 
-def _add(result: Measurement, rules: Rules, worker: Worker) -> None:
-    found = _attempt("latency", result, rules, worker)
+def _add_together(results: Sequence[Measurement], rules: Rules, worker: Worker) -> None:
+    """One process each; they start at the same time and are timed one behind the other."""
+    turns = Turns(len(results))
+
+    def attempt(number: int) -> dict[str, Any] | None:
+        waiting = functools.partial(worker, turn=functools.partial(turns.take, number))
+        try:
+            return _attempt("latency", results[number], rules, waiting)
+        finally:
+            turns.leave(number)
+
+    found = map_side_by_side(attempt, range(len(results)), len(results))
+    for result, process in zip(results, found, strict=True):
+        # none of its own: it had others beside it
+        _add(result, None if process is None else {**process, "cold_ms": {}}, rules)
+
+
+def _add(result: Measurement, found: dict[str, Any] | None, rules: Rules) -> None:
     if found is None:
         return
     result.processes.append(found)

@@ -51,7 +51,7 @@ def main() -> int:
     channel = os.dup(1)
     os.dup2(2, 1)
     _limit()
-    spec = json.load(sys.stdin)
+    spec = json.loads(sys.stdin.readline())
     die_with(spec["parent_pid"])
     if spec.get("affinity"):
         os.sched_setaffinity(0, spec["affinity"])

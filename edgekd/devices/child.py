@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd.device import READY
 from edgekd.device import STDERR_BYTES
 from edgekd.device import STDOUT_BYTES
+from edgekd.device import Turn
 from edgekd.device import WorkerExit
 from edgekd.errors import MachineError
+
+READY_LINE = json.dumps({"phase": READY}).encode() + b"\n"
 
 
 def run(
@@ -28,21 +34,26 @@ def run(
     environment: Mapping[str, str],
     folder: Path,
     timeout_s: float,
+    turn: Turn | None = None,
 ) -> WorkerExit:
-    """Start `argv` in `folder` and in a group of its own; give it `spec` as JSON on stdin.
+    """Start `argv` in `folder` and in a group of its own; give it `spec` as one line of JSON on stdin.
 
-    ``parent_pid`` and ``spawned_ns`` (this machine's `perf_counter_ns`) are added to the spec.
+    ``parent_pid`` and ``spawned_ns`` (this machine's `perf_counter_ns`) are added to the spec, and ``waits``: whether
+    it has to say that it is ready and go on when another line comes. For its turn it waits as long as that takes.
 
     Raises:
         MachineError: if it cannot be started.
     """
     full_spec = {**spec, "parent_pid": os.getpid(), "spawned_ns": time.perf_counter_ns()}
+    if turn is not None:
+        full_spec["waits"] = True
     process = _start(argv, environment, folder)
     deadline = time.monotonic() + timeout_s
-    with process:
+    with contextlib.ExitStack() as turns, process:
         try:
-            _feed(process, full_spec)
-            stdout, stderr, why = _collect(process, deadline)
+            _feed(process, full_spec, end=turn is None)
+            take = None if turn is None else functools.partial(_take_turn, process, turn, turns)
+            stdout, stderr, why = _collect(process, deadline, take)
         finally:
             kill_group(process.pid)
     return WorkerExit(process.returncode, stdout, stderr, why == "timeout", why == "overflow")
@@ -76,15 +87,30 @@ def _start(
         raise MachineError(f"worker: cannot be started: {error.strerror}") from error
 
 
-def _feed(process: subprocess.Popen[bytes], spec: Mapping[str, Any]) -> None:
+def _feed(process: subprocess.Popen[bytes], spec: Mapping[str, Any], *, end: bool) -> None:
     """Hand over the specification; small enough for the pipe, so this never waits."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(spec).encode())
+        process.stdin.write(json.dumps(spec).encode() + b"\n")
+        process.stdin.flush()
+        if end:
+            process.stdin.close()
+
+
+def _take_turn(process: subprocess.Popen[bytes], turn: Turn, turns: contextlib.ExitStack) -> float:
+    """Let the child go on when it is its turn, which ends with `turns`; gives the seconds that it waited."""
+    assert process.stdin is not None
+    began = time.monotonic()
+    turns.enter_context(turn())
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(b"\n")
         process.stdin.close()
+    return time.monotonic() - began
 
 
-def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes, str]:
+def _collect(
+    process: subprocess.Popen[bytes], deadline: float, take_turn: Callable[[], float] | None
+) -> tuple[bytes, bytes, str]:
     """Return what the child writes until it ends, and why it was cut short, if it was.
 
     A process that it left behind may hold its pipes open: once the child is gone, what lies in them
@@ -113,6 +139,9 @@ def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, 
                 key.data.extend(data)
                 if not data:
                     selector.unregister(key.fileobj)
+            if take_turn is not None and READY_LINE in stdout:
+                deadline += take_turn()
+                take_turn = None
             if len(stdout) > STDOUT_BYTES:
                 return bytes(stdout[:STDOUT_BYTES]), bytes(stderr), "overflow"
             del stderr[:-STDERR_BYTES]

@@ -39,6 +39,7 @@ def run(order: WorkerJob) -> WorkerExit:
             environment={**kept, **order.environment},
             folder=room,
             timeout_s=order.timeout_s,
+            turn=order.turn,
         )
         if order.goal is not None:
             _take(room / OUT, order.goal)

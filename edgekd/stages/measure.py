@@ -186,7 +186,8 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         rules,
         note=note,
         worker=watch,
-        memory_width=width,
+        width=width,
+        prepare=watch.prepare,
         contenders=functools.partial(
             elimination.remaining_candidates, list_candidates(rows, task.score.scale)
         ),

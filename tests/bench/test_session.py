@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -51,14 +52,15 @@ def test_memory_of_two_is_measured_at_once_and_latency_never() -> None:
         if job == "memory":
             both.wait()
             return {"peak_rss_bytes": int(spec["runtime"])}
-        at_once[0] += 1
-        most[0] = max(most[0], at_once[0])
-        time.sleep(0.001)
-        at_once[0] -= 1
+        with more.get("turn", contextlib.nullcontext)():
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+            time.sleep(0.001)
+            at_once[0] -= 1
         return {"iters_ns": [100], "steady": True, "cold_ms": {}}
 
     found = session.measure_subjects(
-        subjects("1", "2", "3", "4"), session.Rules(), worker=worker, memory_width=2
+        subjects("1", "2", "3", "4"), session.Rules(), worker=worker, width=2
     )
     assert [each.memory for each in found] == [{"peak_rss_bytes": n} for n in (1, 2, 3, 4)]
     assert most == [1]

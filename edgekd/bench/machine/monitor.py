@@ -28,16 +28,22 @@ class Monitor:
 
     def __init__(self, worker: Worker, every: int = EVERY) -> None:
         self._worker, self._every = worker, every
-        self._latency_processes = 0
+        self._latency_processes, self._due = 0, 0
         self.snapshot_log = SnapshotLog()
 
     def __call__(self, job: str, spec: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        """Run one worker."""
+        """Run one worker. One that waits for its turn has others beside it: who runs them calls `prepare` before."""
         if job == "latency":
-            if self._latency_processes % self._every == 0:
-                self.take_snapshot()
+            if more.get("turn") is None:
+                self.prepare()
             self._latency_processes += 1
         return self._worker(job, spec, **more)
+
+    def prepare(self) -> None:
+        """Take a snapshot before the next latency process, if one is due."""
+        if self._latency_processes >= self._due:
+            self._due = self._latency_processes + self._every
+            self.take_snapshot()
 
     def take_snapshot(self) -> None:
         """Take one more snapshot of the machine."""
