@@ -150,13 +150,18 @@ def _case(recipe: Recipe, step: Distillation) -> check.TeachingCase:
         parent=None if words.inherit is None else _teacher(recipe, words.inherit.teacher),
         losses=step.losses,
         scheme=words.scheme,
-        train=step.train,
+        train=step.train if may_store or words.private else _forget_epochs(step.train),
         combine=words.combine,
         only=words.only,
         inherit=words.inherit,
         private=words.private,
         may_store_layers=may_store,
     )
+
+
+def _forget_epochs(training: Training) -> Training:
+    """The training without its length, which no single step depends on: another one is rehearsed already."""
+    return training.model_copy(update={"epochs": Training.model_fields["epochs"].default})
 
 
 def _learner(recipe: Recipe, step: Distillation) -> Network:

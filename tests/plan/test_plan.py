@@ -224,6 +224,37 @@ def test_a_step_is_keyed_as_before_if_it_says_nothing_new(tmp_path: Path) -> Non
     assert "start_blueprint" not in steps["distil-2"].takes
 
 
+@pytest.mark.parametrize(
+    ("override", "again"),
+    [
+        ("student.train.epochs=40", False),
+        ("student.train.batch_size=32", True),
+        ("student.train.optimizer=adamw", True),
+    ],
+)
+def test_a_rehearsal_does_not_depend_on_how_long_is_trained(
+    tmp_path: Path, override: str, again: bool
+) -> None:
+    one, other = (
+        next(step for step in planned(tmp_path, *overrides) if step.label == "check").settings
+        for overrides in ((), (override,))
+    )
+    assert (one != other) is again
+
+
+def test_a_rehearsal_with_differential_privacy_knows_the_epochs(tmp_path: Path) -> None:
+    private = (
+        "learn=[{step: distil, losses: [kd], private: {epsilon: 8, delta: 1e-5}}]",
+        "student.norm=group",
+        "views.count=1",
+    )
+    settings = [
+        next(step for step in planned(tmp_path, *private, epochs) if step.label == "check").settings
+        for epochs in ("student.train.epochs=40", "student.train.epochs=41")
+    ]
+    assert settings[0] != settings[1]
+
+
 def test_weights_of_4_bits_are_written_in_an_operator_set_that_has_them(tmp_path: Path) -> None:
     int4 = "learn=[{step: distil, losses: [kd]}, {step: quantize, weight_bits: 4}]"
     steps = {step.label: step for step in planned(tmp_path, int4, VNNI, "export={}")}
