@@ -3,22 +3,28 @@
     python benchmarks/loop/measure.py --output benchmarks/loop/result.json
 
 Student ResNet-8 (width 16), teacher ResNet-8 (width 32), 1x28x28, batch 128, flip and 2-pixel crop,
-kd 0.9 at T 4 and cross-entropy 0.1, SGD. The loops take turns, `--repeats` times; a figure is the
-median over the turns, a ratio the median of the ratios within a turn, with its smallest and largest.
-Where others use the machine, too: `--clock processor --threads 1`, without torchdistill.
-torchdistill is measured as it comes (fp32) in the environment this runs in, if it is installed.
+kd 0.9 at T 4 and cross-entropy 0.1, SGD. Each loop has a process of its own, for what one does to the
+C library's heap must not help another; they take turns, `--repeats` times, after one to warm up. A figure is
+the median over the turns, a ratio the median of the ratios within a turn, with its smallest and largest, by wall
+time and by processor time. torchdistill is measured as it comes (fp32), if it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import multiprocessing
+import os
 import platform
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +36,6 @@ from edgekd.dataset import Dataset
 from edgekd.fields.image import Image
 from edgekd.fields.label import Label
 from edgekd.interface import image_classifier
-from edgekd.learn import answers
 from edgekd.learn import blueprint
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
@@ -50,7 +55,8 @@ from edgekd.tasks import DEFAULT_TASK
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-Clock = Callable[[], float]
+Rates = dict[str, float]
+"""Samples a second by the wall's and by the processor's clock, and page faults a step."""
 BATCH = 128
 TEMPERATURE = 4.0
 
@@ -88,14 +94,24 @@ def terms() -> tuple[Term, ...]:
     )
 
 
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-"""Processor time, with one thread, is that of a machine which others use, too."""
+class Clock:
+    """Started when it is made."""
+
+    def __init__(self) -> None:
+        self.wall_s, self.processor_s = time.perf_counter(), time.process_time()
+        self.faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    def rates(self, samples: int) -> Rates:
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - self.faults
+        return {
+            "wall": samples / (time.perf_counter() - self.wall_s),
+            "processor": samples / (time.process_time() - self.processor_s),
+            "page_faults_a_step": faults / (samples / BATCH),
+        }
 
 
-def edgekd_loop(
-    samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None, clock: Clock
-) -> float:
-    """Samples a second of one epoch through `fit`, set-up included."""
+def edgekd_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None) -> Rates:
+    """One epoch through `fit`, set-up included."""
     teacher = network(32).to(memory_format=torch.channels_last)
     dtype = torch.bfloat16 if resolved.precision == "bf16" else None
     teach = (
@@ -116,14 +132,12 @@ def edgekd_loop(
             progress=Silent(),
             score=lambda model: 0.0,
         )
-        start = clock()
+        clock = Clock()
         fit(run)
-        return len(samples) / (clock() - start)
+        return clock.rates(len(samples))
 
 
-def minimal_loop(
-    samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None, clock: Clock
-) -> float:
+def minimal_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None) -> Rates:
     """The same work with nothing around it: no checkpoints, no progress, no checks."""
     torch.set_num_threads(resolved.threads)
     layout = torch.channels_last if resolved.channels_last else torch.contiguous_format
@@ -135,7 +149,7 @@ def minimal_loop(
     )
     images, labels = torch.from_numpy(samples.rows["images"]), torch.from_numpy(samples.labels)
     stored = None if knowledge is None else torch.from_numpy(knowledge[0])
-    start = clock()
+    clock = Clock()
     order = torch.randperm(len(images))
     for at in range(0, len(images) - BATCH + 1, BATCH):
         rows = order[at : at + BATCH]
@@ -156,7 +170,7 @@ def minimal_loop(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return len(images) / (clock() - start)
+    return clock.rates(len(images))
 
 
 def _augmented(x: torch.Tensor) -> torch.Tensor:
@@ -169,42 +183,76 @@ def _augmented(x: torch.Tensor) -> torch.Tensor:
     return ((x.float() / 255 - 0.29) / 0.35)[:, None]
 
 
+LOOPS = {
+    "edgekd stored": (edgekd_loop, True),
+    "minimal stored": (minimal_loop, True),
+    "edgekd online": (edgekd_loop, False),
+    "minimal online": (minimal_loop, False),
+}
+"""And whether answers come from the store."""
+PEER = "torchdistill online, fp32"
+
+
+@functools.cache
+def _given(count: int) -> tuple[Samples, np.ndarray]:
+    """Samples, and answers of a teacher who guesses, [1, count, 10]."""
+    return data(count), np.random.default_rng(0).normal(size=(1, count, 10)).astype(np.float32)
+
+
+def take_turn(name: str, count: int, threads: int) -> Rates | None:
+    """Run one loop once; None if it is not installed."""
+    samples, stored = _given(count)
+    if name == PEER:
+        loop = torchdistill_loop(samples, threads)
+        return None if loop is None else {"wall": loop()}
+    run, is_stored = LOOPS[name]
+    fast = Arithmetic(precision="bf16", channels_last=True, threads=threads)
+    return run(samples, fast, stored if is_stored else None)
+
+
+def measure(options: argparse.Namespace) -> dict[str, list[Rates]]:
+    """The rates of each loop, a turn after the other."""
+    context, measured = multiprocessing.get_context("spawn"), dict[str, list[Rates]]()
+    with ExitStack() as stack:
+        pools = {
+            name: stack.enter_context(ProcessPoolExecutor(1, context)) for name in (*LOOPS, PEER)
+        }
+        for turn in range(options.repeats + 1):
+            for name, pool in list(pools.items()):
+                asked = pool.submit(take_turn, name, options.samples, options.threads)
+                if (rates := asked.result()) is None:
+                    del pools[name]
+                elif turn:
+                    measured.setdefault(name, []).append(rates)
+    return measured
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=12_800)
+    parser.add_argument("--samples", type=int, default=3_840)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    samples, clock = data(options.samples), CLOCKS[options.clock]
-    fast = Arithmetic(precision="bf16", channels_last=True, threads=options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "knowledge.npy"
-        answers.write_knowledge(network(32), samples, path, fast, Silent())
-        knowledge = np.load(path, allow_pickle=False)
-    loops: dict[str, Callable[[], float]] = {
-        "edgekd stored": lambda: edgekd_loop(samples, fast, knowledge, clock),
-        "minimal stored": lambda: minimal_loop(samples, fast, knowledge, clock),
-        "edgekd online": lambda: edgekd_loop(samples, fast, None, clock),
-        "minimal online": lambda: minimal_loop(samples, fast, None, clock),
-    }
-    peer = torchdistill_loop(samples, options.threads) if options.clock == "wall" else None
-    if peer is not None:
-        loops["torchdistill online, fp32"] = peer
-    speeds: dict[str, list[float]] = {name: [] for name in loops}
-    for turn in range(options.repeats + 1):
-        for name, loop in loops.items():
-            speed = loop()
-            if turn:
-                speeds[name].append(speed)
-    report = {
+    measured = measure(options)
+    report: dict[str, object] = {
         "command": "python " + " ".join(sys.argv),
-        "clock": options.clock,
         "machine": {"cpu": _cpu(), "threads": options.threads, "torch": torch.__version__},
-        "images_per_s": {name: summary(values) for name, values in speeds.items()},
-        "ratios": ratios(speeds),
+        "load": list(os.getloadavg()),
+        "page_faults_a_step": {
+            name: statistics.median(each["page_faults_a_step"] for each in rates)
+            for name, rates in measured.items()
+            if name != PEER
+        },
     }
+    for clock in ("wall", "processor"):
+        speeds = {
+            n: [each[clock] for each in rates if clock in each] for n, rates in measured.items()
+        }
+        report[clock] = {
+            "images_per_s": {name: summary(each) for name, each in speeds.items() if each},
+            "ratios": ratios({name: each for name, each in speeds.items() if each}),
+        }
     text = json.dumps(report, indent=1)
     print(text)
     if options.output:

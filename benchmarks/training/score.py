@@ -3,16 +3,23 @@
     python benchmarks/training/score.py WORK --data FOLDER --output benchmarks/training/score.json
 
 The usual loop runs its teacher at each step; it is written by hand on whole batches, so nothing but its work is
-measured, once in float32 and NCHW, once in bf16 and channels_last. All validate after each epoch. The target is
-the lowest of the three loops' best scores, so each reaches it. Process time on one thread: others use the machine, too.
+measured, once in float32 and NCHW, once in bf16 and channels_last. Student ResNet-8 of width 16, teacher of width 64.
+All validate after each epoch, and the clock stands still while they do. The target is, of each seed, the lowest of the three loops' best scores, so each reaches
+it. Process time of one thread, a process a loop: others use the machine, too. Curves are kept in WORK, so that a run
+goes on where another stopped.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import statistics
 import sys
 import tempfile
 import time
+from argparse import Namespace
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +36,24 @@ from edgekd.learn.settings import Training
 from edgekd.progress import Silent
 
 VIEWS, SWEEP = 8, 12
-Curve = list[tuple[float, float]]
-"""Seconds since the start and score, after each epoch."""
+NETWORKS = ("resnet8", {"base": 16}), ("resnet8", {"base": 64})
+"""Student and teacher: 15.9 times the MACs."""
+ONLINE = {"online, bf16, channels_last": True, "online, fp32, NCHW": False}
+NAMES = ("edgekd", *ONLINE)
+COSTS = {"answers in the store": 0.0, f"build shared by {SWEEP} students": 1 / SWEEP}
+COSTS |= {"build paid by one student": 1.0}
+"""Which share of the answers' building a student pays."""
+Curve = list[tuple[float, float, float]]
+"""After each epoch: seconds of training, seconds of validation, score."""
 
 
 def train_online(
-    teacher: nn.Module, data: tuple[np.ndarray, ...], epochs: int, *, fast: bool
+    teacher: nn.Module, data: tuple[np.ndarray, ...], epochs: int, seed: int = 1, *, fast: bool
 ) -> Curve:
     """The usual loop: the teacher's forward pass at each step."""
     layout = torch.channels_last if fast else torch.contiguous_format
     score = pair.make_score(*data[2:], half=fast, layout=layout)
-    student = pair.build(pair.STUDENT, 1).to(memory_format=layout)
+    student = pair.build(pair.STUDENT, seed).to(memory_format=layout)
     teacher = teacher.to(memory_format=layout).eval()
     images, labels = (torch.from_numpy(each) for each in data[:2])
     decayed = [p for p in student.parameters() if p.ndim > 1]
@@ -51,8 +65,8 @@ def train_online(
     optimizer = torch.optim.SGD(groups, lr=pair.RATE, momentum=0.9, nesterov=True)
     training = Training(epochs=epochs, batch_size=pair.BATCH, learning_rate=pair.RATE)
     steps, step, curve = len(images) // pair.BATCH * epochs, 0, Curve()
-    torch.manual_seed(1)
-    start = time.process_time()
+    torch.manual_seed(seed)
+    point = make_clock(score, curve)
     for _ in range(epochs):
         student.train()
         for rows in torch.randperm(len(images)).split(pair.BATCH):
@@ -70,8 +84,22 @@ def train_online(
             loss.backward()
             optimizer.step()
             step += 1
-        curve.append((time.process_time() - start, score(student)))
+        point(student)
     return curve
+
+
+def make_clock(score: Callable[[nn.Module], float], curve: Curve) -> Callable[[nn.Module], float]:
+    """Start the clock; return a function that validates a model and adds a point to the curve."""
+    start = time.process_time()
+
+    def point(model: nn.Module) -> float:
+        now, validated_s = time.process_time(), curve[-1][1] if curve else 0.0
+        reached = score(model)
+        after = validated_s + time.process_time() - now
+        curve.append((now - start - validated_s, after, reached))
+        return reached
+
+    return point
 
 
 def kd_loss(z: torch.Tensor, told: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -94,11 +122,11 @@ def augment(x: torch.Tensor) -> torch.Tensor:
 
 
 def train_stored(
-    teacher: nn.Module, data: tuple[np.ndarray, ...], epochs: int
+    teacher: nn.Module, data: tuple[np.ndarray, ...], epochs: int, seed: int
 ) -> tuple[float, Curve]:
     """Seconds of building the answers, and the curve of edgekd's own loop that reads them."""
-    samples = pair.make_samples(*data[:2], views=VIEWS, seed=0)
-    inner = pair.make_score(*data[2:], half=True, layout=torch.channels_last)
+    samples = pair.make_samples(*data[:2], views=VIEWS, seed=seed)
+    score = pair.make_score(*data[2:], half=True, layout=torch.channels_last)
     teacher = teacher.to(memory_format=torch.channels_last).eval()
     curve = Curve()
     with tempfile.TemporaryDirectory() as folder:
@@ -106,69 +134,110 @@ def train_stored(
         answers.write_knowledge(teacher, samples, path, pair.FAST, Silent())
         built_s = time.process_time() - start
         stored = finished.read_teacher(np.load(path, mmap_mode="r", allow_pickle=False))
-        start = time.process_time()
+        student, point = pair.build(pair.STUDENT, seed), make_clock(score, curve)
+        pair.train(student, samples, offline(stored), pair.KD, epochs, seed, Path(folder), point)
+    return built_s, curve
 
-        def score(model: nn.Module) -> float:
-            now = time.process_time() - start
-            curve.append((now, inner(model)))
-            return curve[-1][1]
 
-        student = pair.build(pair.STUDENT, 1)
-        pair.train(student, samples, offline(stored), pair.KD, epochs, 1, Path(folder), score)
+def prepare(options: Namespace) -> tuple[nn.Module, tuple[np.ndarray, ...]]:
+    """The trained teacher, and the data."""
+    torch.set_num_threads(1)
+    pair.STUDENT, pair.TEACHER = NETWORKS
+    data = pair.read_data(options.data, options.samples)
+    return pair.find_teacher(options.work, data), data
+
+
+def run(options: Namespace, seed: int, name: str) -> tuple[float, Curve]:
+    """Seconds of building the answers, 0 for an online loop, and the curve of one loop."""
+    teacher, data = prepare(options)
+    if name == "edgekd":
+        return train_stored(teacher, data, options.epochs, seed)
+    return 0.0, train_online(teacher, data, options.epochs, seed, fast=ONLINE[name])
+
+
+def keep_run(options: Namespace, seed: int, name: str) -> tuple[float, Curve]:
+    """As `run`, in a process of its own, or as it is kept in the folder."""
+    place = f"{name}-{seed}-{options.samples}-{options.epochs}.json"
+    path = options.work / place.replace(", ", "-")
+    if not path.exists():
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            path.write_text(json.dumps(pool.submit(run, options, seed, name).result()))
+        print(path.stem, json.loads(path.read_text())[1][-1], flush=True)
+    built_s, curve = json.loads(path.read_text())
     return built_s, curve
 
 
 def seconds_to(curve: Curve, target: float) -> float:
-    return next(second for second, score in curve if score >= target)
+    """Seconds of training alone."""
+    return next(second for second, _, score in curve if score >= target)
 
 
-def compare(curves: dict[str, Curve], built_s: float) -> dict[str, object]:
-    """Of each usual loop: how many times as long it takes as edgekd, and what the building changes."""
-    target = min(max(score for _, score in curve) for curve in curves.values())
+def compare(runs: dict[str, tuple[float, Curve]]) -> dict[str, object]:
+    """One seed: of each usual loop, how many times as long it takes as edgekd, and what the building changes."""
+    curves, built_s = {name: curve for name, (_, curve) in runs.items()}, runs["edgekd"][0]
+    target = min(max(score for *_, score in curve) for curve in curves.values())
     ends = {name: seconds_to(curve, target) for name, curve in curves.items()}
-    stored_s, whole_s = ends["edgekd"], curves["edgekd"][-1][0]
-    usual = [name for name in curves if name != "edgekd"]
+    whole = {name: curve[-1][0] for name, curve in curves.items()}
+    validated = {name: sum(curve[-1][:2]) for name, curve in curves.items()}
     return {
         "target_score": target,
+        "best_score": {name: max(score for *_, score in curve) for name, curve in curves.items()},
         "seconds_to_target": ends,
         "build_s": built_s,
         "faster_to_target": {
-            name: {
-                "answers in the store": ends[name] / stored_s,
-                f"build shared by {SWEEP} students": ends[name] / (stored_s + built_s / SWEEP),
-                "build paid by one student": ends[name] / (stored_s + built_s),
-            }
-            for name in usual
+            name: {cost: ends[name] / (ends["edgekd"] + built_s * n) for cost, n in COSTS.items()}
+            for name in ONLINE
         },
-        "faster_whole_run": {name: curves[name][-1][0] / whole_s for name in usual},
+        "faster_whole_run": {name: whole[name] / whole["edgekd"] for name in ONLINE},
+        "faster_with_validation": {name: validated[name] / validated["edgekd"] for name in ONLINE},
+        "curves_s_and_score": curves,
+    }
+
+
+def summarize(seeds: list[dict[str, object]]) -> dict[str, object]:
+    """Median, smallest and largest over the seeds."""
+
+    def spread(values: list[float]) -> dict[str, float]:
+        return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+    return {
+        "faster_to_target": {
+            name: {
+                cost: spread([s["faster_to_target"][name][cost] for s in seeds]) for cost in COSTS
+            }
+            for name in ONLINE
+        },
+        **{
+            key: {name: spread([s[key][name] for s in seeds]) for name in ONLINE}
+            for key in ("faster_whole_run", "faster_with_validation")
+        },
+        "best_score": {name: spread([s["best_score"][name] for s in seeds]) for name in NAMES},
     }
 
 
 def main() -> None:
-    options = pair.parser(__doc__).parse_args()
+    parser = pair.parser(__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    data = pair.read_data(options.data, options.samples)
-    teacher = pair.find_teacher(options.work, data)
-    built_s, stored = train_stored(teacher, data, options.epochs)
-    curves = {"edgekd": stored}
-    for name, fast in (("online, bf16, channels_last", True), ("online, fp32, NCHW", False)):
-        curves[name] = train_online(teacher, data, options.epochs, fast=fast)
-        print(name, curves[name][-1], flush=True)
-    macs = {"student": pair.count_macs(pair.STUDENT), "teacher": pair.count_macs(pair.TEACHER)}
-    report = {
-        "command": "python " + " ".join(sys.argv),
-        "clock": "processor, one thread",
-        "samples": options.samples,
-        "views": VIEWS,
-        "macs": {**macs, "ratio": macs["teacher"] / macs["student"]},
-        **compare(curves, built_s),
-        "curves_s_and_score": curves,
-    }
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    prepare(options)
+    macs = {"student": pair.count_macs(NETWORKS[0]), "teacher": pair.count_macs(NETWORKS[1])}
+    seeds: dict[int, dict[str, object]] = {}
+    for seed in options.seeds:
+        seeds[seed] = compare({name: keep_run(options, seed, name) for name in NAMES})
+        report = {
+            "command": "python " + " ".join(sys.argv),
+            "clock": "processor, one thread",
+            "samples": options.samples,
+            "epochs": options.epochs,
+            "views": VIEWS,
+            "macs": {**macs, "ratio": macs["teacher"] / macs["student"]},
+            **summarize(list(seeds.values())),
+            "seeds": seeds,
+        }
+        if options.output:
+            options.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps({**report, "seeds": len(seeds)}, indent=1))
 
 
 if __name__ == "__main__":
