@@ -2,7 +2,7 @@
 
     python benchmarks/loop/measure.py --output benchmarks/loop/result.json
 
-Student ResNet-8 (width 16), teacher ResNet-8 (width 32), 1x28x28, batch 128, flip and 2-pixel crop,
+Student ResNet-8 (width 16), teacher ResNet-8 (width 32), 1x28x28, flip and 2-pixel crop,
 kd 0.9 at T 4 and cross-entropy 0.1, SGD. Each loop has a process of its own, for what one does to the
 C library's heap must not help another; they take turns, `--repeats` times, after one to warm up. A figure is
 the median over the turns, a ratio the median of the ratios within a turn, with its smallest and largest, by wall
@@ -57,17 +57,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 Rates = dict[str, float]
 """Samples a second by the wall's and by the processor's clock, and page faults a step."""
-BATCH = 128
 TEMPERATURE = 4.0
 
 
 def network(base: int) -> nn.Module:
-    plan = Blueprint(
-        builder="resnet",
-        arguments={"depth": 8, "base": base},
-        interface=image_classifier(classes=10, channels=1, height=28, width=28),
-    )
-    plan = plan.model_copy(update={"builder": "resnet8", "arguments": {"base": base}})
+    ends = image_classifier(classes=10, channels=1, height=28, width=28)
+    plan = Blueprint(builder="resnet8", arguments={"base": base}, interface=ends)
     torch.manual_seed(base)
     return blueprint.build(plan)
 
@@ -101,16 +96,18 @@ class Clock:
         self.wall_s, self.processor_s = time.perf_counter(), time.process_time()
         self.faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-    def rates(self, samples: int) -> Rates:
+    def rates(self, samples: int, batch: int) -> Rates:
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - self.faults
         return {
             "wall": samples / (time.perf_counter() - self.wall_s),
             "processor": samples / (time.process_time() - self.processor_s),
-            "page_faults_a_step": faults / (samples / BATCH),
+            "page_faults_a_step": faults / (samples / batch),
         }
 
 
-def edgekd_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None) -> Rates:
+def edgekd_loop(
+    samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None, batch: int
+) -> Rates:
     """One epoch through `fit`, set-up included."""
     teacher = network(32).to(memory_format=torch.channels_last)
     dtype = torch.bfloat16 if resolved.precision == "bf16" else None
@@ -125,7 +122,7 @@ def edgekd_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | 
             samples=samples,
             terms=bind_terms(terms()),
             scheme=offline(teach),
-            training=Training(epochs=1, batch_size=BATCH),
+            training=Training(epochs=1, batch_size=batch),
             resolved=resolved,
             seed=0,
             checkpoints=Path(folder),
@@ -134,10 +131,12 @@ def edgekd_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | 
         )
         clock = Clock()
         fit(run)
-        return clock.rates(len(samples))
+        return clock.rates(len(samples), batch)
 
 
-def minimal_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None) -> Rates:
+def minimal_loop(
+    samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None, batch: int
+) -> Rates:
     """The same work with nothing around it: no checkpoints, no progress, no checks."""
     torch.set_num_threads(resolved.threads)
     layout = torch.channels_last if resolved.channels_last else torch.contiguous_format
@@ -151,8 +150,8 @@ def minimal_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray |
     stored = None if knowledge is None else torch.from_numpy(knowledge[0])
     clock = Clock()
     order = torch.randperm(len(images))
-    for at in range(0, len(images) - BATCH + 1, BATCH):
-        rows = order[at : at + BATCH]
+    for at in range(0, len(images) - batch + 1, batch):
+        rows = order[at : at + batch]
         x = _augmented(images[rows]).contiguous(memory_format=layout)
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             if stored is None:
@@ -170,7 +169,7 @@ def minimal_loop(samples: Samples, resolved: Arithmetic, knowledge: np.ndarray |
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return clock.rates(len(images))
+    return clock.rates(len(images), batch)
 
 
 def _augmented(x: torch.Tensor) -> torch.Tensor:
@@ -199,15 +198,15 @@ def _given(count: int) -> tuple[Samples, np.ndarray]:
     return data(count), np.random.default_rng(0).normal(size=(1, count, 10)).astype(np.float32)
 
 
-def take_turn(name: str, count: int, threads: int) -> Rates | None:
+def take_turn(name: str, count: int, threads: int, batch: int) -> Rates | None:
     """Run one loop once; None if it is not installed."""
     samples, stored = _given(count)
     if name == PEER:
-        loop = torchdistill_loop(samples, threads)
+        loop = torchdistill_loop(samples, threads, batch)
         return None if loop is None else {"wall": loop()}
     run, is_stored = LOOPS[name]
     fast = Arithmetic(precision="bf16", channels_last=True, threads=threads)
-    return run(samples, fast, stored if is_stored else None)
+    return run(samples, fast, stored if is_stored else None, batch)
 
 
 def measure(options: argparse.Namespace) -> dict[str, list[Rates]]:
@@ -219,7 +218,8 @@ def measure(options: argparse.Namespace) -> dict[str, list[Rates]]:
         }
         for turn in range(options.repeats + 1):
             for name, pool in list(pools.items()):
-                asked = pool.submit(take_turn, name, options.samples, options.threads)
+                settings = options.samples, options.threads, options.batch
+                asked = pool.submit(take_turn, name, *settings)
                 if (rates := asked.result()) is None:
                     del pools[name]
                 elif turn:
@@ -232,6 +232,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=3_840)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     measured = measure(options)
@@ -259,13 +260,13 @@ def main() -> None:
         options.output.write_text(text + "\n")
 
 
-def torchdistill_loop(samples: Samples, threads: int) -> Callable[[], float] | None:
+def torchdistill_loop(samples: Samples, threads: int, batch: int) -> Callable[[], float] | None:
     try:
         from torchdistill_peer import loop
     except ImportError as error:
         print(f"torchdistill: not measured: {error}", file=sys.stderr)
         return None
-    return lambda: loop(samples, network(16), network(32), BATCH, threads)
+    return lambda: loop(samples, network(16), network(32), batch, threads)
 
 
 def summary(values: list[float]) -> dict[str, float]:
