@@ -125,6 +125,15 @@ ENDS = {
         (Axis("batch"), Axis("length", 1, 4, 8)),
         {"classes": 3, "vocabulary": 9, "longest": 8},
     ),
+    "text-embedder": Interface(
+        (
+            Tensor("tokens", "int64", _TEXT, "index", below=9),
+            Tensor("mask", "int64", _TEXT, "mask"),
+        ),
+        (Tensor("embedding", "float32", ("batch", 4), target="pairs"),),
+        (Axis("batch"), Axis("length", 1, 4, 8)),
+        {"dimensions": 4, "vocabulary": 9, "longest": 8},
+    ),
     "text-decoder": Interface(
         (
             Tensor("tokens", "int64", _TEXT, "index", below=9),

@@ -100,6 +100,16 @@ BUILT_IN: dict[str, TaskEntry] = {
             knowledge="online",
         ),
     ),
+    "sentence-embedding": TaskEntry(
+        f"{_HERE}.sentence_embedding",
+        "a vector of a text, near those of its like",
+        Example(
+            "text-pairs:pairs.jsonl",
+            teacher="{name: text-embedder, layers: 3, width: 64}",
+            student="{name: text-embedder, layers: 1, width: 32}",
+            losses=("value-cosine", "similarity-kl"),
+        ),
+    ),
     "language-modelling": TaskEntry(
         f"{_HERE}.language_modelling",
         "the next token of a text",
@@ -124,6 +134,9 @@ SYNONYMS: dict[str, str] = {
     "tokentagging": "token-classification",
     "namedentityrecognition": "token-classification",
     "ner": "token-classification",
+    "embedding": "sentence-embedding",
+    "sentencesimilarity": "sentence-embedding",
+    "retrieval": "sentence-embedding",
     "languagemodeling": "language-modelling",
     "causallanguagemodelling": "language-modelling",
     "causallanguagemodeling": "language-modelling",

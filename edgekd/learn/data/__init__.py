@@ -125,6 +125,13 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives={"text": "tokens", "tags": "tags"},
     ),
+    "text-pairs": Member(
+        f"{_HERE}.text_pairs",
+        "read",
+        "text-pairs:FILE, two texts a row that belong together",
+        _GIVEN,
+        gives={"text": "tokens", "pairs": "pairs"},
+    ),
     "text-corpus": Member(
         f"{_HERE}.text_corpus",
         "read",

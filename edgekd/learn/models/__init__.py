@@ -9,7 +9,7 @@ from edgekd.table import Table
 _HERE = "edgekd.learn.models"
 _SHAPE = ("classes", "channels", "height", "width")
 _TEXT = ("classes", "vocabulary", "longest")
-_OFFERED = (*_SHAPE, "vocabulary", "longest", "columns", "numbers", "interface")
+_OFFERED = (*(*_SHAPE, "vocabulary", "longest", "columns", "numbers", "dimensions", "interface"),)
 """What a builder may ask for: sizes that the data's fields name, and all ends at once."""
 
 
@@ -103,6 +103,13 @@ _BUILT_IN: dict[str, Member] = {
         "text_tagger",
         "the same attention, a class of every token",
         _TEXT,
+        has_batch_norm=False,
+    ),
+    "text-embedder": Member(
+        f"{_HERE}.text_encoder",
+        "text_embedder",
+        "the same attention, a vector of length 1 of the whole text",
+        ("dimensions", "vocabulary", "longest"),
         has_batch_norm=False,
     ),
     "text-decoder": Member(

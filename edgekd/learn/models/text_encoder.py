@@ -6,6 +6,7 @@ from torch import nn
 
 from edgekd.learn.transformer import TransformerSizes
 from edgekd.learn.transformer import build_transformer
+from edgekd.learn.transformer import read_direction
 from edgekd.learn.transformer import read_each
 from edgekd.learn.transformer import read_mean
 from edgekd.settings import Count
@@ -67,3 +68,32 @@ def text_tagger(
     """
     sizes = TransformerSizes(vocabulary, longest, layers, width, heads)
     return build_transformer(sizes, classes, read_each)
+
+
+def text_embedder(
+    *,
+    dimensions: Count,
+    vocabulary: Count,
+    longest: Count,
+    layers: Count = 4,
+    width: Count = 128,
+    heads: Count = 4,
+) -> nn.Module:
+    """The same encoder with a linear layer over the mean of its tokens, brought to length 1 in the graph.
+
+    Args:
+        dimensions: numbers of the vector.
+        vocabulary: how many tokens there are.
+        longest: tokens of the longest text.
+        layers: of attention.
+        width: numbers a token.
+        heads: of the attention; they divide `width`.
+
+    Returns:
+        A model from int64 tokens [B, N] and their mask [B, N] to vectors [B, dimensions] of length 1.
+
+    Raises:
+        ValueError: if `heads` does not divide `width`.
+    """
+    sizes = TransformerSizes(vocabulary, longest, layers, width, heads)
+    return build_transformer(sizes, dimensions, read_direction)

@@ -25,6 +25,25 @@ LOSSES: dict[str, Member] = {
         "squared difference from the teacher's numbers",
         paper="Ba and Caruana 2014",
     ),
+    "value-cosine": Member(
+        f"{_HERE}.vectors",
+        "value_cosine",
+        "the angle between a vector and the teacher's",
+        paper="Reimers and Gurevych 2020",
+    ),
+    "similarity-kl": Member(
+        f"{_HERE}.vectors",
+        "similarity_kl",
+        "how alike the teacher finds the other samples of the batch",
+        paper="Passalis and Tefas 2018",
+        weight=0.5,
+    ),
+    "pair-contrast": Member(
+        f"{_HERE}.vectors",
+        "pair_contrast",
+        "those that belong together nearer than all others of the batch",
+        paper="van den Oord et al. 2018",
+    ),
     "bounded-regression": Member(
         f"{_HERE}.distillation",
         "bounded_regression",
