@@ -12,6 +12,14 @@ from edgekd.learn.data.survey import Survey
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import load_task
 
+TEXT_NETWORKS = {
+    ("class",): "text-encoder",
+    ("classes",): "text-encoder",
+    ("tags",): "text-tagger",
+    ("pairs",): "text-embedder",
+    ("next-tokens", "number"): "text-decoder",
+}
+"""By the kinds of the targets."""
 SMALL_SIDE = 40
 """Up to here an image suits networks whose first layers keep its size."""
 KEPT_SHARES = {"validation": 0.9, "test": 0.8}
@@ -186,10 +194,11 @@ def _find_network(
             {"batch_size": 32, **_ADAMW, "learning_rate": 0.002},
             {"count": 8, "flip": True, "crop": max(1, side // 16)},
         )
-    if inputs == ("tokens",) and targets in (("class",), ("classes",)):
+    if inputs == ("tokens",) and targets in TEXT_NETWORKS:
+        name = TEXT_NETWORKS[targets]
         return _Network(
-            {"name": "text-encoder", "layers": 3, "width": 64, "heads": 4},
-            {"name": "text-encoder", "layers": 1, "width": 32, "heads": 2},
+            {"name": name, "layers": 3, "width": 64, "heads": 4},
+            {"name": name, "layers": 1, "width": 32, "heads": 2},
             (0.035, 0.008),
             {"batch_size": 64, **_ADAMW, "learning_rate": 0.003},
             {"count": 1},

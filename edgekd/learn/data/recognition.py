@@ -116,6 +116,8 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
     reference = str(path)
     if any(column_fits(records, name, is_image_name) for name in records.columns):
         return Recognition("image-list", reference, "a list with a column of image files")
+    if {"tokens", "tags"} <= set(records.columns):
+        return Recognition("tagged-text", reference, "a list of words with their tags")
     texts = [name for name in records.columns if column_fits(records, name, is_words)]
     named = [name for name in records.columns if name.casefold() in USUAL["text"]]
     suffix = path.suffix.lower()

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from edgekd.errors import InputError
+from edgekd.learn.data import SOURCES
 from edgekd.learn.data.proposal import propose_recipe
 from edgekd.learn.data.survey import Survey
+from edgekd.learn.models import MODELS
 
 IMAGES = {"images": "image", "labels": "class"}
 
@@ -45,3 +47,19 @@ def test_only_missing_splits_need_samples_of_every_class() -> None:
 def test_what_no_network_takes_is_refused(fields: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         propose_recipe(fields, None, None, "x")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in SOURCES.items() if each.gives.get("text") == "tokens"]
+)
+def test_there_are_networks_for_every_source_of_texts(name: str) -> None:
+    found = propose_recipe(SOURCES[name].gives, None, None, name)
+    wanted = set(MODELS[found.teacher["name"]].supplied) - {"vocabulary", "longest"}
+    targets = [kind for field, kind in SOURCES[name].gives.items() if field != "text"]
+    gives = {
+        "class": {"classes"},
+        "tags": {"classes"},
+        "pairs": {"dimensions"},
+        "next-tokens": set(),
+    }
+    assert wanted == gives[targets[0]] and found.teacher["name"] == found.student["name"]

@@ -46,6 +46,7 @@ COCO = json.dumps({"images": [], "annotations": [], "categories": []})
         ),
         ({"mails.csv": "text,label\nhello you,x\n", "README.txt": "hi"}, "text-csv", "mails.csv"),
         ({"a.jsonl": '{"text": "hello you", "label": "x"}\n'}, "jsonl", "a.jsonl"),
+        ({"a.jsonl": '{"tokens": ["hello"], "tags": ["O"]}\n'}, "tagged-text", "a.jsonl"),
         ({"iris.csv": "a,b,species\n1,2,x\n"}, "table", "iris.csv"),
         ({"a.parquet": "PAR1"}, "huggingface", ""),
     ],
