@@ -190,8 +190,7 @@ class Training(Settings):
     early_stop_epochs: Count | None = None
     """Stop when the validation score has not risen for this many epochs."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = omit_default(1.0)
-    """What a stage's learning rate is of the next stage's, for weights that are fine-tuned; what comes after the last
-    stage learns at the full rate."""
+    """What a stage's learning rate is of the next stage's; what comes after the last stage learns at the full rate."""
     freeze: Annotated[Freeze, BeforeValidator(_as_tuple)] = omit_default(0)
     """What stays as it is: how many of the first stages, or module paths. Batch norms in it keep their statistics."""
     keep: Literal["last", "best"] = "last"
@@ -214,10 +213,11 @@ class Training(Settings):
     checkpoint_every_s: Annotated[NonNegative, Field(exclude=True)] = 20.0
     """Longest work a kill can cost, in seconds; 0 keeps a checkpoint at every epoch's end."""
     threads: Count | None = None
-    """Threads of torch; None is every core this process may use. Part of what is learned, since
-    it decides the order of sums."""
+    """Threads of torch, which decide the order of sums; None is every core this process may use."""
     workers: Annotated[Whole, Field(exclude=True)] = 0
     """Threads that prepare batches; what is learned does not depend on it."""
+    sharded: Annotated[bool, Field(exclude=True)] = False
+    """Whether ranks of a launch hold a share each of parameters, gradients and the optimizer's moments, where they can."""
 
     @model_validator(mode="before")
     @classmethod

@@ -21,6 +21,7 @@ from edgekd.learn.settings import Losses
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default
@@ -82,6 +83,9 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
     training = fit_batch(config.train, len(samples), context.progress.note)
+    if training.sharded and (why := explain_whole(config.scheme, config.inherit)):
+        context.progress.note(f"sharded: every rank holds the whole student, for {why}")
+        training = training.model_copy(update={"sharded": False})
     config = config.model_copy(update={"train": training})
     plan = _plan(config, given, context)
     torch.manual_seed(context.seed)
@@ -128,6 +132,15 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
         told = {"layers": rows, "trained_beside": whole.companion_parameters}
         made["layers.json"].write_bytes(files.canonical_json(told))
     return made
+
+
+def explain_whole(scheme: NamedMember, inherit: InheritSettings | None) -> str:
+    """Say why ranks cannot share out a student's parameters, for only a plain pass through it gathers them; empty if
+    they can."""
+    if scheme.name != OFFLINE.name:
+        return f"scheme {scheme.name} may take it apart"
+    is_held = inherit is not None and inherit.hold > 0
+    return "it is held to what it inherited" if is_held else ""
 
 
 def _tell(config: DistilConfig, whole: DistillationStep, context: Context) -> None:

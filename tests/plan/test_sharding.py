@@ -21,6 +21,7 @@ TWO = Launch(0, 2, 0, 2)
 KD = {"step": "distil", "losses": ["cross-entropy", "kd"]}
 ONLINE = {**KD, "knowledge": "online"}
 BLOCKWISE = {"step": "distil", "scheme": "blockwise", "losses": ["cross-entropy"]}
+DML = {"step": "distil", "scheme": "dml", "losses": ["cross-entropy", "kd"]}
 REUSED = {"step": "distil", "losses": ["cross-entropy", "simkd"]}
 TWO_TEACHERS = {**ONLINE, "teachers": ["teacher", "wide"]}
 
@@ -80,6 +81,24 @@ def test_keys_do_not_know_of_it(tmp_path: Path) -> None:
             for recipe in (read(tmp_path, learn, sharded=each) for each in (True, False))
         ]
         assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("learn", "said"),
+    [
+        (KD, "2 ranks share out the student's parameters, gradients and moments"),
+        (DML, "every rank holds the student whole: scheme dml may take it apart"),
+    ],
+)
+def test_the_plan_says_who_holds_a_student_that_learns(
+    tmp_path: Path, learn: dict[str, object], said: str
+) -> None:
+    step = {**learn, "train": {"sharded": True}}
+    recipe = read(tmp_path, step, sharded=False)
+    assert describe_sharding(recipe, TWO) == {"distil": said}
+    config = steps(recipe, tmp_path)["distil"].settings
+    assert isinstance(config, DistilConfig) and config.train.sharded
+    assert "sharded" not in str(config.model_dump(mode="json"))
 
 
 def test_the_plan_says_who_holds_what(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ one before it. Tensors are safetensors, the rest is JSON in its header. Nothing 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         for name, value in moments.items()
         if isinstance(value, Tensor)
     }
+
+
+def list_owners(optimizer: torch.optim.Optimizer, names: Iterable[str]) -> dict[str, Tensor]:
+    """For each name of `flatten_optimizer` the parameter that the moment belongs to."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return {name: parameters[int(name.partition(".")[0])] for name in names}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch import nn
@@ -29,6 +28,7 @@ from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
+from edgekd.learn.training.holding import hold_parameters
 from edgekd.learn.training.monitor import StepMonitor
 from edgekd.learn.training.optimizer import RATE
 from edgekd.learn.training.optimizer import build_average
@@ -100,15 +100,15 @@ class _Loop:
             devices=ranks.devices(),
             precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],
         )
-        layout = torch.channels_last if run.resolved.channels_last else torch.contiguous_format
-        run.model.to(memory_format=layout)
         run.scheme.companions.to(self.fabric.device).train()
         self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
         ranks.begin_alike(self.trained)
         self.still = run.rates.freeze(run.model)
+        self.held = hold_parameters(run, self.fabric.device)
         factors = {run.model.get_parameter(n): f for n, f in run.rates.factors.items()}
         # A fused optimizer takes the scale off half-precision gradients itself, after they were clipped.
-        fused = self.fabric.device.type == "cuda" and run.resolved.precision != "fp16"
+        on_gpu = self.fabric.device.type == "cuda"
+        fused = on_gpu and run.resolved.precision != "fp16" and not self.held.is_sharded
         bare = build_optimizer(self.trained, run.training, factors, fused=fused)
         self.student, self.optimizer = self.fabric.setup(run.model, bare)
         self.averaged = build_average(run.model, run.training)
@@ -158,15 +158,9 @@ class _Loop:
         loss, values = compute_lessons(run.terms, lessons, tensors.epoch)
         self.optimizer.zero_grad()
         (asked or self.fabric).backward(loss)
-        ranks.average_gradients(self.trained)
-        if run.training.clip_norm is not None:
-            # Of the gradients as they are: half precision has them scaled until here.
-            self.fabric.clip_gradients(
-                self.trained,
-                self.optimizer,
-                max_norm=run.training.clip_norm,
-                error_if_nonfinite=False,
-            )
+        self.held.average_gradients(self.trained)
+        if (most := run.training.clip_norm) is not None:
+            self.held.clip_gradients(self.fabric, self.trained, self.optimizer, most)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(run.model)
@@ -185,7 +179,7 @@ class _Loop:
         row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         if (ask := self.run.score) is not None:
-            row["score"] = score = ranks.run_on_first(lambda: ask(model))
+            row["score"] = score = self.held.ask_score(lambda: ask(model))
             self.keep_best(score, model)
         state.history.append(row)
         state.epoch, state.sums = state.epoch + 1, {}
@@ -207,8 +201,8 @@ class _Loop:
         run, stretches = self.run, self.run.waypoints + 1
         for number in range(1, stretches):
             if self.state.epoch == round(number * run.training.epochs / stretches):
-                now = {f"{number}/{k}": v.detach().clone() for k, v in model.state_dict().items()}
-                run.passed.update(now)
+                whole = self.held.gather(model.state_dict())
+                run.passed.update({f"{number}/{k}": v.detach().clone() for k, v in whole.items()})
 
     def answer(self) -> nn.Module:
         """The weights that would be kept now."""
@@ -227,6 +221,7 @@ class _Loop:
         """
         kept = self.best or self.answer().state_dict()
         self.run.model.load_state_dict(copy.deepcopy(kept))
+        self.held.join()
         self.run.model.to("cpu").eval()
         for name, tensor in self.run.model.state_dict().items():
             if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
@@ -250,7 +245,7 @@ class _Loop:
     def checkpoint_due(self) -> bool:
         """Return whether a kill now would cost more than the recipe allows."""
         every_s = self.run.training.checkpoint_every_s
-        return every_s > 0 and time.monotonic() - self.saved_at >= every_s
+        return every_s > 0 and self.held.agree(time.monotonic() - self.saved_at >= every_s)
 
     def save(self) -> None:
         """Keep everything the rest of the run depends on.
@@ -260,11 +255,11 @@ class _Loop:
         """
         self.monitor.read(self.state)
         self.saved_at = time.monotonic()
-        if ranks.rank():
-            return
         tensors = checkpoint.add_prefix("model", dict(self.trained.state_dict()))
         tensors |= checkpoint.add_prefix("optimizer", checkpoint.flatten_optimizer(self.optimizer))
-        tensors |= checkpoint.add_prefix("best", self.best)
+        tensors = self.held.gather(tensors | checkpoint.add_prefix("best", self.best))
+        if ranks.rank():
+            return
         tensors |= checkpoint.add_prefix("passed", self.run.passed)
         tensors |= arithmetic.get_random_states()
         if self.averaged is not None:
@@ -281,9 +276,15 @@ class _Loop:
         if data is None:
             return False
         tensors, values = checkpoint.parse(data)
-        self.trained.load_state_dict(checkpoint.strip_prefix("model", tensors))
-        checkpoint.restore_optimizer(self.optimizer, checkpoint.strip_prefix("optimizer", tensors))
-        self.best = checkpoint.strip_prefix("best", tensors)
+        own = self.trained.state_dict()
+        self.trained.load_state_dict(
+            self.held.share(checkpoint.strip_prefix("model", tensors), own)
+        )
+        moments = checkpoint.strip_prefix("optimizer", tensors)
+        owners = checkpoint.list_owners(self.optimizer, moments)
+        checkpoint.restore_optimizer(self.optimizer, self.held.share(moments, owners))
+        own = self.run.model.state_dict()
+        self.best = self.held.share(checkpoint.strip_prefix("best", tensors), own)
         self.run.passed = checkpoint.strip_prefix("passed", tensors)
         arithmetic.set_random_states(tensors)
         if self.averaged is not None:

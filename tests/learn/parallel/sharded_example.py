@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import sys
 from pathlib import Path
 
@@ -25,7 +28,12 @@ from edgekd.learn.method.taps import Taps
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel import sharding
 from edgekd.learn.settings import Arithmetic
+from edgekd.learn.training import checkpoint
+from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
+from tests.learn.parallel import ranks_example
+from tests.learn.parallel import ranks_steps_example as steps
 from tests.learn.schemes import online_example as example
 
 SHAPE = image_classifier(**example.SHAPE)
@@ -120,6 +128,73 @@ def of_fill(folder: Path, name: str, samples: int) -> dict[str, Tensor]:
     return found
 
 
+def of_training(folder: Path) -> dict[str, Tensor]:
+    """Weights, history and checkpoint of a student that two ranks train, whole and shared out; and of runs that were
+    killed in the one way and go on in the other."""
+    found: dict[str, Tensor] = {}
+    for name, first, last in RUNS:
+        place = folder / name
+        if first is not None:
+            began = train(place, first, [])
+            with contextlib.suppress(ranks_example.Killed):
+                fit(
+                    dataclasses.replace(began, scheme=ranks_example.struck(began.scheme, KILLED_AT))
+                )
+        scores: list[float] = []
+        ended = train(place, last, scores)
+        rows = fit(ended)
+        table = [[row[key] for key in sorted(row)] for row in rows]
+        found |= {f"{name}: weight {n}": t for n, t in ended.model.state_dict().items()}
+        found |= {f"{name}: passed {n}": t for n, t in ended.passed.items() if not ranks.rank()}
+        found[f"{name}: history"] = torch.tensor(table, dtype=torch.float64)
+        found[f"{name}: scored"] = torch.tensor(len(scores))
+        found[f"{name}: plain"] = torch.tensor(
+            type(ended.model.network).__name__ == type(steps.network(1)).__name__
+            and not any(vars(m)["_forward_hooks"] for m in ended.model.modules())
+        )
+        if ranks.rank() == 0:
+            data = checkpoint.read_newest(place)
+            assert data is not None
+            kept, _ = checkpoint.parse(data)
+            found |= {f"{name}: kept {n}": t for n, t in kept.items()}
+    return found
+
+
+RUNS: tuple[tuple[str, bool | None, bool], ...] = (
+    ("whole", None, False),
+    ("sharded", None, True),
+    ("sharded then whole", True, False),
+    ("whole then sharded", False, True),
+)
+"""Names; whether a run that is killed, and the one after it, are shared out."""
+KILLED_AT = 8
+
+
+def train(folder: Path, sharded: bool, scores: list[float]) -> TrainingRun:
+    plain = ranks_example.run(folder, [])
+    changed = {
+        "ema_decay": 0.0,
+        "epochs": 4,
+        "sharded": sharded,
+        "clip_norm": 0.5,
+        "checkpoint_every_s": 0,
+    }
+    return dataclasses.replace(
+        plain,
+        training=plain.training.model_copy(update=changed),
+        score=functools.partial(score, scores),
+        waypoints=1,
+    )
+
+
+def score(scores: list[float], model: nn.Module) -> float:
+    """Something of what it answers."""
+    inputs = example.first().inputs[0]
+    with torch.no_grad():
+        scores.append(float(model(inputs).std()))
+    return scores[-1]
+
+
 def main(folder: Path) -> None:
     """Do it all; what came of it is written to the folder, a file a rank."""
     torch.set_num_threads(1)
@@ -130,6 +205,7 @@ def main(folder: Path) -> None:
             blueprint.save(blueprint.build(plan, allow_code=True), plan, folder / name)
     ranks.wait_for_all()
     found = {name: of_teacher(name, folder) for name in TEACHERS}
+    found["training"] = of_training(folder)
     found["fill"] = of_fill(folder, "resnet", 27)
     flat = {
         f"{key}/{name}": t.contiguous().clone()

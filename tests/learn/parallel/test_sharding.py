@@ -66,3 +66,31 @@ def test_a_store_filled_by_unequally_many_shards_is_what_one_fills_alone(
     assert torch.equal(first["fill/together"], first["fill/alone"])
     shards = int(first["fill/alone"][1]) - 1  # beside the manifest
     assert shards == 3 and int(second["fill/together"][1]) == 0
+
+
+def of_run(rank: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    start = f"training/{name}: "
+    return {key.removeprefix(start): t for key, t in rank.items() if key.startswith(start)}
+
+
+def test_a_shared_out_student_learns_what_it_learns_whole(found: list[dict[str, Tensor]]) -> None:
+    first, second = found
+    whole, sharded = of_run(first, "whole"), of_run(first, "sharded")
+    assert sharded.keys() == whole.keys() and sum("kept optimizer" in key for key in whole) > 20
+    assert whole["history"].shape[0] == 4 and any("passed 1/" in key for key in whole)
+    for name in whole.keys() - {"scored"}:
+        torch.testing.assert_close(sharded[name], whole[name], rtol=1e-5, atol=1e-5, msg=name)
+    for name, value in of_run(second, "sharded").items():
+        assert torch.equal(value, sharded[name]), name
+    assert sharded["plain"] and of_run(second, "sharded")["plain"]
+    assert int(of_run(second, "whole")["scored"]) == 0  # a shared out network needs all ranks
+    assert int(of_run(second, "sharded")["scored"]) == int(sharded["scored"]) == 4
+
+
+@pytest.mark.parametrize("name", ["sharded then whole", "whole then sharded"])
+def test_a_killed_run_goes_on_in_the_other_way(found: list[dict[str, Tensor]], name: str) -> None:
+    for rank in found:
+        whole, other = of_run(rank, "whole"), of_run(rank, name)
+        assert int(of_run(found[0], name)["scored"]) == 3  # the first epoch was over
+        for key in whole.keys() - {"scored"}:
+            torch.testing.assert_close(other[key], whole[key], rtol=1e-5, atol=1e-5, msg=key)
