@@ -31,6 +31,7 @@ student:
 learn: [{step: distil, knowledge: stored, losses: [kd]}]
 targets: [{runtime: onnxruntime, precision: fp32, threads: [1]}]
 """
+SHARED_OUT = ("teacher.train.sharded=true", "teacher.sharded=true")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
@@ -117,11 +118,14 @@ def test_two_ranks_make_what_one_process_makes_and_go_on_where_one_was_killed(
 
 
 @pytest.mark.slow
-def test_a_launcher_that_restarts_ranks_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    whole = start(tmp_path, "whole", tuple(TORCHRUN))
+@pytest.mark.parametrize("shared", [(), SHARED_OUT], ids=["whole", "shared out"])
+def test_a_launcher_that_restarts_ranks_ends_in_the_same_bytes(
+    tmp_path: Path, shared: tuple[str, ...]
+) -> None:
+    whole = start(tmp_path, "whole", tuple(TORCHRUN), *shared)
     said = whole.communicate(timeout=250)[0]
     assert whole.returncode == 0, said
-    elastic = start(tmp_path, "elastic", (*TORCHRUN, "--max-restarts", "2"))
+    elastic = start(tmp_path, "elastic", (*TORCHRUN, "--max-restarts", "2"), *shared)
     with killed(elastic, tmp_path / "elastic", 1):
         said = elastic.communicate(timeout=280)[0]
     assert elastic.returncode == 0, said
