@@ -49,7 +49,7 @@ def omit_default(default: Any) -> Any:
 class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values are not coerced, building does nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(

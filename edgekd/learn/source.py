@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-import numpy as np
-
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
 from edgekd.units import bytes_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from edgekd.field import Rows
 
 SPLITS = ("train", "validation", "test")
@@ -179,7 +179,7 @@ def as_images(array: np.ndarray, where: str, axes: str | None = None) -> np.ndar
     """
     if axes not in (None, "NHWC", "NCHW"):
         raise InputError(f"axes: got {axes!r}, want NHWC or NCHW")
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
+    if array.dtype != "uint8" or array.ndim not in (3, 4):
         raise InputError(
             f"{where}: got {array.dtype} {list(array.shape)}, want uint8 [N, H, W] or [N, H, W, C]"
         )
@@ -199,7 +199,7 @@ def as_labels(array: np.ndarray, where: str) -> np.ndarray:
     Raises:
         InputError: for floats, NaN, one-hot rows or numbers beyond int64.
     """
-    if array.dtype.kind == "f" and np.isnan(array).any():
+    if array.dtype.kind == "f" and (array != array).any():
         raise InputError(f"{where}: got NaN among the labels, want whole numbers")
     if array.dtype.kind not in "iu":
         raise InputError(f"{where}: got labels of type {array.dtype}, want whole numbers")
@@ -207,9 +207,9 @@ def as_labels(array: np.ndarray, where: str) -> np.ndarray:
         array = array[:, 0]
     if array.ndim != 1:
         raise InputError(f"{where}: got labels {list(array.shape)}, want [N]")
-    if array.dtype.kind == "u" and len(array) and array.max() > np.iinfo(np.int64).max:
+    if array.dtype.kind == "u" and len(array) and array.max() >= 2**63:
         raise InputError(f"{where}: got label {array.max()}, want 0 to the number of classes - 1")
-    return array.astype(np.int64)
+    return array.astype("int64")
 
 
 def from_arrays(

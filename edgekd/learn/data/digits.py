@@ -7,8 +7,6 @@ import importlib.util
 import io
 from pathlib import Path
 
-import numpy as np
-
 from edgekd import files as disk
 from edgekd.errors import MachineError
 from edgekd.learn.source import LabelledImages
@@ -45,6 +43,8 @@ def read(
     Raises:
         MachineError: if scikit-learn is not installed or its file is not what it was.
     """
+    import numpy as np  # `files` does without
+
     (path,) = files(data_dir=data_dir)
     try:
         with disk.open_regular(path) as file:

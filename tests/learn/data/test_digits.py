@@ -42,3 +42,11 @@ def test_without_scikit_learn_the_machine_is_to_blame(monkeypatch: pytest.Monkey
     with pytest.raises(MachineError) as caught:
         digits.files()
     assert caught.value.hint == "pip install scikit-learn"
+
+
+def test_a_plan_finds_the_file_without_numpy() -> None:
+    program = (
+        "import sys; from edgekd.learn.data import digits, source_text; "
+        "assert digits.files()[0].is_file(); assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
