@@ -26,6 +26,7 @@ from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.records import SUFFIXES as LISTS
+from edgekd.learn.formats.records import find_list_suffix
 from edgekd.learn.formats.records import read_records
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
@@ -90,8 +91,8 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """Blocks of the texts of `reference`: a text file, a folder of them, or a list (.jsonl, .json, .csv, .tsv) with a text
-    a row. What follows each token is what a model has to say.
+    """Blocks of the texts of `reference`: a text file, a folder of them, or a list (.jsonl, .json, .csv, .tsv; .gz)
+    with a text a row. What follows each token is what a model has to say.
 
     Documents are ordered by their hash and shared out to the splits one behind the other, so that no two splits hold the
     same place; a list with a column ``split`` says it itself.
@@ -169,7 +170,8 @@ def _read_documents(
 ) -> Iterator[_Document]:
     """Yield the documents that can be used, ordered by the hash of their text; what is left out is added to `skipped`."""
     paths = _list_texts(reference, data_dir)
-    is_list = len(paths) == 1 and paths[0].suffix.lower() in LISTS and paths[0].suffix != ".txt"
+    suffix = find_list_suffix(paths[0])
+    is_list = len(paths) == 1 and suffix in LISTS and suffix not in TEXTS
     whole = _read_list(paths[0], text) if is_list else _read_texts(paths)
     found, size_bytes = [], 0
     for document in whole:

@@ -1,9 +1,11 @@
-"""Lists that people keep: CSV, TSV, JSON and JSON lines, as records with their columns; within limits."""
+"""Lists that people keep: CSV, TSV, JSON and JSON lines, plain or packed by gzip, as records with their columns; within limits."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -17,6 +19,7 @@ MOST_BYTES, MOST_CELL, MOST_COLUMNS = 2**29, 2**20, 2**12
 """Of the file, characters of a cell, and columns."""
 DELIMITERS = ",\t;|"
 JSON_LINES, JSON, DELIMITED = (".jsonl", ".ndjson"), (".json",), (".csv", ".tsv", ".txt")
+PACKED = ".gz"
 SUFFIXES = (*JSON_LINES, *JSON, *DELIMITED)
 
 
@@ -46,7 +49,7 @@ def read_records(path: Path, most: int | None = None) -> Records:
     Raises:
         InputError: naming the file, and the line that is no row.
     """
-    suffix = path.suffix.lower()
+    suffix = find_list_suffix(path)
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: got suffix {suffix!r}, want {', '.join(SUFFIXES)}")
     data = _read(path)
@@ -59,9 +62,19 @@ def read_records(path: Path, most: int | None = None) -> Records:
     return found
 
 
+def find_list_suffix(path: Path) -> str:
+    """The suffix of a list in small letters, of one packed by gzip that before ``.gz``."""
+    name = path.with_suffix("") if path.suffix.lower() == PACKED else path
+    return name.suffix.lower()
+
+
 def _read(path: Path) -> bytes:
     with disk.open_regular(path) as file:
-        data: bytes = file.read(MOST_BYTES + 1)
+        packed = path.suffix.lower() == PACKED
+        try:
+            data: bytes = (gzip.GzipFile(fileobj=file) if packed else file).read(MOST_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: cannot be read: {error}") from error
     if len(data) > MOST_BYTES:
         raise InputError(f"{path}: got more than {bytes_text(MOST_BYTES)}, want less")
     return data.removeprefix(b"\xef\xbb\xbf")

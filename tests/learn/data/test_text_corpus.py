@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ def test_a_list_says_its_splits_and_text(tmp_path: Path) -> None:
     lines = [("train", "one text here"), ("test", "another text")]
     path.write_text("".join(json.dumps({"text": t, "split": s}) + "\n" for s, t in lines))
     source = read(path, longest=4)
+    packed = tmp_path / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    for name, rows in read(packed, longest=4).splits.items():
+        assert rows["text"].values.tolist() == source.splits[name]["text"].values.tolist()
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"packed\.jsonl\.gz: cannot be read"):
+        read(packed)
     assert set(source.splits) == {"train", "test"}
     assert [tell(row) for row in source.splits["test"]["text"]] == ["anot", "her "]
 
