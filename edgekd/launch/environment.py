@@ -75,6 +75,11 @@ def work_alone() -> Iterator[None]:
         _ALONE.reset(before)
 
 
+def is_alone() -> bool:
+    """Whether this is inside `work_alone`."""
+    return _ALONE.get()
+
+
 def count_partners() -> int:
     """Return how many ranks take part in what this process does now, itself included."""
-    return 1 if _ALONE.get() else read_launch().size
+    return 1 if is_alone() else read_launch().size

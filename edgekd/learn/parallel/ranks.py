@@ -44,8 +44,12 @@ def require_even_batch(batch_size: int) -> None:
 
 def count() -> int:
     """Return how many ranks learn together; the first who asks waits for all others. 1 without a launcher."""
+    if (
+        distributed.is_initialized()
+    ):  # asked hundreds of times a step: the launcher's variables are not read again
+        return 1 if environment.is_alone() else distributed.get_world_size()
     partners = environment.count_partners()
-    if partners > 1 and not distributed.is_initialized():
+    if partners > 1:
         _join()
     return partners
 
