@@ -103,10 +103,10 @@ def main() -> None:
                 for name, done in runs.items()
             },
         }
+        report["load"] = os.getloadavg()
         print(case, json.dumps(report[case]), flush=True)
-    report["load"] = os.getloadavg()
-    if options.output:
-        options.output.write_text(json.dumps(report, indent=1) + "\n")
+        if options.output:
+            options.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
