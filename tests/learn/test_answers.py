@@ -10,8 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.dataset import Dataset
+from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
+from edgekd.field import from_rows
 from edgekd.fields.image import Image
+from edgekd.fields.tokens import Tokens
 from edgekd.learn import answers
 from edgekd.learn.answers import MOST_SAMPLES
 from edgekd.learn.answers import batch_size
@@ -99,6 +103,34 @@ def test_large_images_are_answered_a_few_at_once() -> None:
     rows = {"images": images(25, (256, 256, 3))}
     given = answers.compute_outputs(model, rows, found, ["logits"])
     assert given["logits"].shape == (25, 3) and model.sizes == [10, 10, 5]
+
+
+class Counter(nn.Module):
+    """Of every token how many tokens stand up to it, and its number, [B, N, 2]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return torch.stack([mask.cumsum(1), tokens], 2).float() * self.scale
+
+
+def test_answers_to_every_token_are_of_one_length_whatever_batch_a_text_is_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "MOST_VALUES", 2 * 2 * 7)  # two texts of the longest at once
+    texts = [np.arange(1, length + 1, dtype=np.int32) for length in (3, 1, 2, 7, 1, 4)]
+    field = Tokens(vocabulary=9, usual=3, longest=7)
+    rows = {"text": from_rows(texts, texts[0]), "tags": from_rows(texts, texts[0])}
+    found = Dataset(task="", inputs={"text": field}, targets={})
+    given = answers.compute_outputs(Counter(), rows, found, ["logits"], has_places=True)["logits"]
+    assert given.shape == (6, 7, 2)
+    for text, answer in zip(texts, given, strict=True):
+        assert answer[: len(text)].tolist() == [[n, n] for n in text.tolist()]
+        assert (answer[len(text) :] == [len(text), 0]).all()
+    with pytest.raises(InputError, match="got outputs of several sizes"):
+        answers.compute_outputs(Counter(), rows, found, ["logits"])
 
 
 def test_shards_hold_the_same_bits_as_the_array(
