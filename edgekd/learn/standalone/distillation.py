@@ -46,6 +46,10 @@ OF_RECIPES = {
     "auxiliary": "a scheme or a loss for what a network gives beside its logits",
 }
 """Keys of a recipe's ``train`` that are the loader's or the network's here, and what stands for them."""
+ADAMW_RATE = 0.01
+CLIP_NORM = 1.0
+"""Where a call says none. A recipe's networks have norms and its inputs are normalized; what a user brings may have
+neither, and then diverges at a recipe's rates and unclipped gradients: benchmarks/distil_defaults."""
 NEVER_S = 1e12
 """Between two checkpoints where nobody keeps any."""
 
@@ -92,8 +96,9 @@ def distil(
         checkpoints: folder to which the state is written, and from which the same call goes on after an interruption.
         callbacks: a function, or several, that receive an `edgekd.progress.EpochEnd` after every epoch.
         quiet: whether nothing is said on stderr.
-        train: keys of a recipe's ``train``: ``epochs`` (20), ``learning_rate`` (0.1), ``optimizer`` ("sgd"),
-            ``schedule``, ``clip_norm``, ``ema_decay``, ``freeze``, ...; ``batch_size`` and the like are the loader's.
+        train: keys of a recipe's ``train``: ``epochs`` (20), ``learning_rate`` (0.1; of "adamw" 0.01), ``optimizer``
+            ("sgd"), ``schedule``, ``clip_norm`` (1.0; None clips nothing), ``ema_decay``, ``freeze``, ...;
+            ``batch_size`` and the like are the loader's.
 
     Raises:
         InputError: if a loss, the scheme, a setting or a batch does not fit.
@@ -171,8 +176,11 @@ def _read_training(
         if name in train:
             raise InputError(f"{name}: got it, want {instead}")
     given = {"checkpoint_every_s": NEVER_S} if forgets else {}
+    if train.get("optimizer") == "adamw":
+        given["learning_rate"] = ADAMW_RATE
+    usual = {"clip_norm": CLIP_NORM, **given}
     try:
-        training = Training.model_validate({**given, **train, "batch_size": batch_size})
+        training = Training.model_validate({**usual, **train, "batch_size": batch_size})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

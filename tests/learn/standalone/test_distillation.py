@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 
 from edgekd.errors import InputError
@@ -131,3 +132,16 @@ def test_networks_that_cannot_be_are_refused() -> None:
             distil(student, teacher, batches(1), epochs=1, quiet=True)
     with pytest.raises(InputError, match="^got unknown optimizer"):
         distil(own, None, batches(1), optimizer="lbfgs", quiet=True)
+
+
+def test_networks_without_norms_learn_from_raw_pixels_where_a_call_says_nothing() -> None:
+    digits = load_digits()
+    images, labels = torch.tensor(digits.images, dtype=torch.float32), torch.tensor(digits.target)
+    loader = list(zip(images.split(64), labels.split(64), strict=True))
+    for hidden, settings in ((1, {}), (1, {"optimizer": "adamw"}), (5, {})):
+        torch.manual_seed(1)
+        layers = [layer for _ in range(hidden) for layer in (nn.Linear(64, 64), nn.ReLU())]
+        student = nn.Sequential(nn.Flatten(), *layers, nn.Linear(64, 10))
+        distil(student, None, loader, epochs=8, quiet=True, **settings)
+        right = (student(images).argmax(1) == labels).float().mean()
+        assert right > 0.8, (hidden, settings)

@@ -18,7 +18,13 @@ from tests.learn.standalone_example import batches
 from tests.learn.standalone_example import net
 from tests.learn.standalone_example import text_batches
 
-PLAIN = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "schedule": "constant"}
+PLAIN = {
+    "clip_norm": None,
+    "momentum": 0.0,
+    "nesterov": False,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+}
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
