@@ -13,6 +13,8 @@ from edgekd.cli.known_data import KnownData
 from edgekd.cli.known_data import look_at_data
 from edgekd.cli.recipe_draft import RecipeDraft
 from edgekd.cli.recipe_draft import answer_text
+from edgekd.cli.recipe_draft import estimate_minutes
+from edgekd.cli.recipe_draft import estimate_text
 from edgekd.cli.recipe_draft import make_recipe_text
 from edgekd.cli.recipe_draft import network_text
 from edgekd.cli.screen import echo
@@ -87,14 +89,14 @@ def command(
             "teacher": draft.teacher or None,
             "student": draft.student,
             "weights": draft.weights or None,
-            "minutes": found.minutes,
+            "minutes": estimate_minutes(draft),
             "notes": list(interview.notes),
         }
         echo(json.dumps(summary))
         return
     echo(f"wrote {output}")
     echo(
-        f"{found.task}: {_summary(draft)}; about {found.minutes:.0f} minutes on 2 cores, roughly. Next: "
+        f"{found.task}: {_summary(draft)}; takes {estimate_text(draft)}, roughly. Next: "
         f"edgekd compress {output} --check",
         err=True,
     )

@@ -71,7 +71,7 @@ def make_recipe_text(draft: RecipeDraft, output: Path) -> str:
 def _lines(draft: RecipeDraft, output: Path) -> Iterator[str]:
     found = draft.proposal
     yield f"# Run it: edgekd compress {output}"
-    yield f"# It takes about {_minutes_text(found.minutes)} on 2 cores; try it before: --check, --dry-run"
+    yield f"# It takes {estimate_text(draft)}; try it before: --check, --dry-run"
     yield "# Every key, its limits and its default: edgekd schema"
     yield ""
     yield _commented(f"name: {draft.name}", "names the run's folder, runs/NAME")
@@ -165,8 +165,21 @@ def _step_lines(draft: RecipeDraft) -> Iterator[str]:
         yield f"    train: {small}"
 
 
-def _minutes_text(minutes: float) -> str:
-    return f"{minutes:.0f} minutes" if minutes >= 2 else "a minute or two"
+def estimate_minutes(draft: RecipeDraft) -> float | None:
+    """What a run takes on two cores, roughly; None for networks that are not the proposed ones: nobody timed them."""
+    found = draft.proposal
+    proposed = {network_text(found.teacher), ""}, {network_text(found.student)}
+    is_known = draft.teacher in proposed[0] and draft.student in proposed[1]
+    return found.minutes if is_known else None
+
+
+def estimate_text(draft: RecipeDraft) -> str:
+    """``about 3 minutes on 2 cores``, or what it depends on."""
+    minutes = estimate_minutes(draft)
+    if minutes is None:
+        return "as long as the networks that were named need"
+    about = f"{minutes:.0f} minutes" if minutes >= 2 else "a minute or two"
+    return f"about {about} on 2 cores"
 
 
 def _commented(text: str, comment: str) -> str:

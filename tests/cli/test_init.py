@@ -170,6 +170,13 @@ def test_json() -> None:
     assert (told["source"], told["teacher"], told["student"]) == ("digits", "resnet20", "resnet8")
 
 
+def test_no_time_is_told_of_networks_that_nobody_timed(here: Path) -> None:
+    done = run("--json", "--teacher", "resnet56")
+    assert json.loads(done.stdout)["minutes"] is None
+    text = (here / "digits.yaml").read_text()
+    assert "as long as the networks that were named need" in text and "minute" not in text
+
+
 @pytest.mark.parametrize(("word", "steps"), [("yes", 2), ("no", 1)])
 def test_it_quantizes_if_asked(word: str, steps: int) -> None:
     assert run("--quantize", word).exit_code == 0
