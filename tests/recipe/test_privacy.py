@@ -124,11 +124,12 @@ def test_which_models_have_batch_norms() -> None:
     from edgekd.learn import blueprint
 
     sizes = {"classes": 4, "channels": 3, "height": 32, "width": 32, "vocabulary": 9, "longest": 8}
+    sizes["dimensions"] = 4
     images = dict(list(sizes.items())[:4])
     foreign = {"timm", "transformers", "python", "onnx"}
     found = set()
     for name in MODELS.keys() - foreign:
-        if name in ("unet", "text-encoder"):
+        if name == "unet" or "vocabulary" in MODELS[name].supplied:
             model = MODELS[name].load()(**{each: sizes[each] for each in MODELS[name].supplied})
         else:
             model = blueprint.build(image_blueprint(builder=name, **images))
