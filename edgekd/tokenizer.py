@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
@@ -16,18 +15,18 @@ from typing import NamedTuple
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.tokenizer_parts import MOST_DEPTH
+from edgekd.tokenizer_parts import require_harmless
 from edgekd.units import number_text
 
-MOST_BYTES, MOST_TOKENS, MOST_PATTERN, MOST_DEPTH = 2**26, 2**24, 2000, 16
-"""Of the file; of its vocabulary; characters of a pattern; levels of a part other than the model."""
+MOST_BYTES, MOST_TOKENS = 2**26, 2**24
+"""Of the file; of its vocabulary."""
 FILE = "tokenizer.json"
 MODELS = ("BPE", "WordPiece", "Unigram", "WordLevel")
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 """What files call the token that fills up; its places are masked, so any will do."""
 ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "[SEP]")
 """What they call the token that stands between two texts."""
-_REPEATED_GROUP = re.compile(r"\)[*+{]")
-"""A group that is repeated: where it can match in two ways, a search takes exponential time."""
 
 
 class TokenizedText(NamedTuple):
@@ -64,20 +63,34 @@ class Tokenizer(NamedTuple):
             special: whether to add the tokens that begin and end a text.
 
         Raises:
-            InputError: if `longest` is too short for the special tokens alone.
+            InputError: if `longest` is too short for the special tokens alone, or the text has no tokens of its vocabulary.
         """
-        found = self.library.encode(text, add_special_tokens=special)
+        found = self._ask(text, special)
         is_cut = longest is not None and len(found.ids) > longest
         if is_cut:
-            self.library.enable_truncation(longest)
-            found = self.library.encode(text, add_special_tokens=special)
-            self.library.no_truncation()
+            try:
+                self.library.enable_truncation(longest)
+                found = self._ask(text, special)
+            finally:
+                self.library.no_truncation()
             if len(found.ids) > (longest or 0):
-                around = number_text(len(self.library.encode("").ids), "token")
+                around = number_text(len(self._ask("", True).ids), "token")
                 raise InputError(
                     f"longest: got {longest}, want room for the {around} around a text"
                 )
         return TokenizedText(tuple(found.ids), tuple(found.offsets), is_cut)
+
+    def _ask(self, text: str, special: bool) -> Any:
+        """What the library makes of a text."""
+        try:
+            found = self.library.encode(text, add_special_tokens=special)
+        except BaseException as error:  # a panic of the library is no Exception
+            got = f"{text[:40]!r}, which the library cannot take apart: {_first_line(error)}"
+            raise InputError(f"{FILE}: got {got}") from error
+        if max(found.ids, default=0) >= self.vocabulary:
+            got = f"token {max(found.ids)} for {text[:40]!r}"
+            raise InputError(f"{FILE}: got {got}, want those below {self.vocabulary}")
+        return found
 
     def decode(self, tokens: list[int]) -> str:
         """The text that tokens stand for, without special ones."""
@@ -110,7 +123,7 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
     """
     described = _read(data, where)
     numbers = _list_numbers(described, where)
-    _require_harmless(described, where)
+    require_harmless(described, where)
     try:
         import tokenizers
     except ImportError as error:
@@ -124,10 +137,11 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
         library.no_padding()
         library.encode("a b")
     except BaseException as error:  # a panic of the library is no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{where}: the library cannot build it: {first[:200]}") from error
+        raise InputError(f"{where}: the library cannot build it: {_first_line(error)}") from error
+    strangers = set(library.get_vocab(with_added_tokens=True).values()) - numbers
+    if strangers:
+        got = f"token {min(strangers)} under another number than the library gives it"
+        raise InputError(f"{where}: added_tokens: got {got}, want those behind the vocabulary")
     special = frozenset(each["id"] for each in described["added_tokens"] if each.get("special"))
     named = {name: library.token_to_id(name) for name in (*PADDINGS, *ENDS)}
     paddings, ends = (
@@ -143,6 +157,13 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
         special,
         library,
     )
+
+
+def _first_line(error: BaseException) -> str:
+    """Of what the library says; an interruption stays one."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _read(data: bytes, where: str) -> dict[str, Any]:
@@ -192,39 +213,25 @@ def _list_numbers(described: dict[str, Any], where: str) -> set[int]:
     found = set(numbers)
     processor = described.get("post_processor")
     for name, number in _list_special(processor):
-        if number not in found:
+        if type(number) is not int or number not in found:
             got = f"{name[:40]!r} with number {str(number)[:20]}"
             raise InputError(f"{where}: post_processor: got {got}, want one of the vocabulary")
     return found
 
 
-def _list_special(processor: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the tokens that a template puts around a text, each with its numbers."""
-    parts = processor.get("processors", [processor]) if isinstance(processor, dict) else []
-    for part in parts if isinstance(parts, list) else []:
-        tokens = part.get("special_tokens") if isinstance(part, dict) else None
-        for name, each in tokens.items() if isinstance(tokens, dict) else []:
-            numbers = each.get("ids") if isinstance(each, dict) else None
-            for number in numbers if isinstance(numbers, list) else [None]:
-                yield name, number
-
-
-def _require_harmless(described: dict[str, Any], where: str) -> None:
-    """Raises InputError for a pattern that may take for ever, or parts that nest too deeply."""
-    for key, value in described.items():
-        if key not in ("model", "added_tokens"):
-            for pattern in _list_patterns(value, f"{where}: {key}", MOST_DEPTH):
-                if len(pattern) > MOST_PATTERN or _REPEATED_GROUP.search(pattern):
-                    got = f"the pattern {pattern[:60]!r}"
-                    raise InputError(f"{where}: {key}: got {got}, want one without repeated groups")
-
-
-def _list_patterns(value: Any, where: str, deepest: int) -> Iterator[str]:
-    if not isinstance(value, dict | list):
+def _list_special(processor: Any, deepest: int = MOST_DEPTH) -> Iterator[tuple[str, Any]]:
+    """Yield the tokens that are put around a text, each with its numbers."""
+    if not isinstance(processor, dict) or not deepest:
         return
-    if not deepest:
-        raise InputError(f"{where}: got parts that nest too deeply")
-    for name, each in value.items() if isinstance(value, dict) else enumerate(value):
-        if name == "Regex" and isinstance(each, str):
-            yield each
-        yield from _list_patterns(each, where, deepest - 1)
+    parts = processor.get("processors")
+    for part in parts if isinstance(parts, list) else []:
+        yield from _list_special(part, deepest - 1)
+    for key in ("sep", "cls"):  # of BERT's and RoBERTa's own
+        pair = processor.get(key)
+        if isinstance(pair, list) and len(pair) == 2:
+            yield str(pair[0]), pair[1]
+    tokens = processor.get("special_tokens")
+    for name, each in tokens.items() if isinstance(tokens, dict) else []:
+        numbers = each.get("ids") if isinstance(each, dict) else None
+        for number in numbers if isinstance(numbers, list) else [None]:
+            yield name, number

@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "units",
         "progress",
         "strict_json",
+        "tokenizer_parts",
         "profile",
         "interface",
         "modules",

@@ -51,6 +51,25 @@ def test_no_room_for_a_token_is_refused(longest: int) -> None:
 
 
 PATTERN = {"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False}
+CALLS_ITSELF = {**PATTERN, "pattern": {"Regex": r"(?<x>a|a\g<x>|a\g<x>)$"}}
+DOUBLE = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+DOUBLES = {"type": "Sequence", "normalizers": [DOUBLE] * 40}
+SPELL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+SPELLS = {"type": "Sequence", "pretokenizers": [SPELL] * 40}
+TEXT = {"Sequence": {"id": "A", "type_id": 0}}
+AROUND = {"type": "BertProcessing", "sep": ["[SEP]", 99], "cls": ["[CLS]", 2]}
+WORDS = {
+    "type": "WordLevel",
+    "vocab": {"a": 0, "b": 1},
+    "unk_token": "[NO-SUCH]",
+}
+ADDED = {
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": False,
+    "special": False,
+}
 DEEP: Any = "x"
 for _ in range(30):
     DEEP = {"normalizers": [DEEP]}
@@ -84,6 +103,21 @@ for _ in range(30):
         (change(pieces(), normalizer=DEEP), "got parts that nest too deeply"),
         (change(pieces(), normalizer={"type": "Nobody"}), "the library cannot build it"),
         (change(pieces(), model__unk_token=7), "the library cannot build it"),
+        (change(pieces(), pre_tokenizer=CALLS_ITSELF), "want one without repeated groups"),
+        (change(pieces(), normalizer=DOUBLES), "normalizer: got parts that make a text grow"),
+        (change(pieces(), pre_tokenizer=SPELLS), "pre_tokenizer: got parts that make a text grow"),
+        (change(pieces(), post_processor__single=[TEXT, TEXT]), "2 times the text, want it once"),
+        (change(pieces(), post_processor=AROUND), r"'\[SEP\]' with number 99"),
+        (
+            change(
+                pieces(), post_processor__special_tokens={"[CLS]": {"id": "[CLS]", "ids": [[1]]}}
+            ),
+            r"'\[CLS\]' with number \[1\]",
+        ),
+        (
+            change(pieces(), added_tokens=[{**ADDED, "id": 1, "content": "new"}]),
+            "token 21 under another number than the library gives it",
+        ),
     ],
 )
 def test_what_is_no_tokenizer_or_might_hang_is_refused_in_one_line(data: bytes, says: str) -> None:
@@ -91,6 +125,31 @@ def test_what_is_no_tokenizer_or_might_hang_is_refused_in_one_line(data: bytes, 
         load_tokenizer(data, "t.json")
     assert str(caught.value).startswith("t.json: ") and "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "says"),
+    [
+        (
+            change(pieces(), model=WORDS, added_tokens=[], post_processor=None),
+            "zzz",
+            r"Missing \[UNK\]",
+        ),
+        (
+            change(pieces(), pre_tokenizer={**PATTERN, "pattern": {"Regex": "a?" * 28 + "a" * 28}}),
+            "a" * 28,
+            "retry-limit",
+        ),
+    ],
+)
+def test_a_text_that_the_library_cannot_take_apart_is_refused_in_one_line(
+    data: bytes, text: str, says: str
+) -> None:
+    found = load_tokenizer(data, "t.json")
+    for longest in (None, 3):
+        with pytest.raises(InputError, match=says) as caught:
+            found.encode(text, longest)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_huge_file_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

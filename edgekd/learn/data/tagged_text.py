@@ -20,6 +20,7 @@ from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.formats.records import JSON
 from edgekd.learn.formats.records import JSON_LINES
+from edgekd.learn.formats.records import find_list_suffix
 from edgekd.learn.formats.records import read_records
 from edgekd.learn.formats.word_columns import read_word_columns
 from edgekd.learn.source import SKIP_HINT
@@ -72,7 +73,7 @@ def read(
     ``split``, it is train, validation or test.
 
     Args:
-        reference: the file; .jsonl, .ndjson and .json are JSON, any other has columns.
+        reference: the file; .jsonl, .ndjson and .json, plain or packed (.gz), are JSON, any other has columns.
         tokens: key of the words.
         tags: key of their tags, text or whole numbers.
         longest: tokens of a text that are taken; the rest is cut off.
@@ -85,7 +86,7 @@ def read(
     """
     require_known(on_broken)
     path = locate(reference, data_dir)
-    if path.suffix.lower() in (*JSON_LINES, *JSON):
+    if find_list_suffix(path) in (*JSON_LINES, *JSON):
         records = read_records(path)
     else:
         records = read_word_columns(path, tokens, tags)

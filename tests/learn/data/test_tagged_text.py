@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,12 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"Ada O\n\xff\xfe O\n")
     with pytest.raises(InputError, match="line 2: got bytes that are not UTF-8"):
         read(path)
+
+
+def test_lines_packed_by_gzip_are_the_same_texts(tmp_path: Path) -> None:
+    plain = write(tmp_path, ADA, {"tokens": ["Bo"], "tags": ["B-PER"]})
+    packed = tmp_path / "texts.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    wanted, found = read(plain), read(packed)
+    assert found.notes == wanted.notes
+    assert tell(found) == tell(wanted)

@@ -1,0 +1,77 @@
+"""Whether the parts of a tokenizer.json around its model end in time and space, whatever text comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from edgekd.errors import InputError
+
+MOST_PATTERN, MOST_DEPTH, MOST_GROWTH, MOST_PARTS = 2000, 16, 64, 64
+"""Characters of a pattern; levels of a part; how often as long a text may become; parts of one kind."""
+_REPEATED_GROUP = re.compile(r"\)[*+{]|\\g")
+"""A group that is repeated or calls itself: where it can match in two ways, a search takes exponential time."""
+
+
+def require_harmless(described: dict[str, Any], where: str) -> None:
+    """Look at what stands beside the model and the added tokens.
+
+    Args:
+        described: a whole tokenizer.json.
+        where: how to call it in a message.
+
+    Raises:
+        InputError: for a pattern that may take for ever, parts that nest too deeply, or that make a text grow and grow.
+    """
+    for key, value in described.items():
+        if key in ("model", "added_tokens"):
+            continue
+        parts = list(_list_parts(value, f"{where}: {key}", MOST_DEPTH))
+        for pattern in _list_patterns(parts):
+            if len(pattern) > MOST_PATTERN or _REPEATED_GROUP.search(pattern):
+                got = f"the pattern {pattern[:60]!r}"
+                raise InputError(f"{where}: {key}: got {got}, want one without repeated groups")
+        growth = 1.0
+        for part in parts:
+            growth *= _grow(part)
+        if growth > MOST_GROWTH or sum("type" in part for part in parts) > MOST_PARTS:
+            raise InputError(f"{where}: {key}: got parts that make a text grow, want it as long")
+        for part in parts:
+            _require_text_once(part, f"{where}: {key}")
+
+
+def _list_parts(value: Any, where: str, deepest: int) -> Iterator[dict[str, Any]]:
+    """Yield all objects in it."""
+    if not isinstance(value, dict | list):
+        return
+    if not deepest:
+        raise InputError(f"{where}: got parts that nest too deeply")
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value:
+        yield from _list_parts(each, where, deepest - 1)
+
+
+def _list_patterns(parts: list[dict[str, Any]]) -> Iterator[str]:
+    return (part["Regex"] for part in parts if isinstance(part.get("Regex"), str))
+
+
+def _grow(part: dict[str, Any]) -> float:
+    """How often as long a part makes a text at most; a text to prepend counts as if it stood before every character."""
+    kind, content, pattern = (part.get(key) for key in ("type", "content", "pattern"))
+    if kind == "Replace" and isinstance(content, str):
+        replaced = pattern.get("String") if isinstance(pattern, dict) else pattern
+        return max(1.0, len(content) / len(replaced)) if replaced else 1.0 + len(content)
+    if kind == "Prepend" and isinstance(part.get("prepend"), str):
+        return 1.0 + len(part["prepend"])
+    return 2.0 if kind == "ByteLevel" else 1.0
+
+
+def _require_text_once(part: dict[str, Any], where: str) -> None:
+    """Raises InputError for a template that gives a text back more than once, or puts very much around it."""
+    if part.get("type") != "TemplateProcessing" or not isinstance(part.get("single"), list):
+        return
+    texts = sum(isinstance(each, dict) and "Sequence" in each for each in part["single"])
+    if texts > 1 or len(part["single"]) > MOST_PARTS:
+        raise InputError(f"{where}: got a template with {texts} times the text, want it once")
