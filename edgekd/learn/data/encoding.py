@@ -154,11 +154,15 @@ class TokenizerEncoding:
         found = self.tokenizer.encode(text, longest)
         firsts: list[int] = []
         place = 0
-        for begin in begins:
+        for number, (begin, word) in enumerate(zip(begins, words, strict=True)):
             while place < len(found.spans) and found.spans[place][1] <= begin:
                 place += 1
-            if place == len(found.spans):
+            is_last = place == len(found.spans)
+            if is_last and found.is_cut:
                 break
+            if is_last or found.spans[place][0] >= begin + len(word):  # it was cleaned away
+                got = f"word {number}, {word[:40]!r}, of which the tokenizer leaves no token"
+                raise ValueError(f"got {got}, want one of its own")
             firsts.append(place)
             place += 1
         return EncodedWords(np.array(found.tokens, np.int32), firsts, found.is_cut)

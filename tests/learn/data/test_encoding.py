@@ -60,6 +60,19 @@ def test_the_first_piece_of_a_word_bears_its_tag(folder: Path, name: str) -> Non
     assert short.is_cut and len(short.tokens) == 4 and 0 < len(short.firsts) < 4
 
 
+@pytest.mark.parametrize(
+    "words", [["\u200b", "Ada"], ["Ada", "\u0301"], ["Ada", "\x00", "met", "Bob"]]
+)
+def test_a_word_that_is_cleaned_away_gives_its_tag_to_no_other(
+    folder: Path, words: list[str]
+) -> None:
+    encoding = open_encoding("words", folder)
+    with pytest.raises(
+        ValueError, match=r"got word \d, .*, of which the tokenizer leaves no token"
+    ):
+        encoding.encode_words(words, 50)
+
+
 @pytest.mark.parametrize("name", ["words", "bytes.json"])
 def test_every_source_of_texts_takes_a_tokenizer(folder: Path, name: str) -> None:
     lines = [{"text": text, "label": "ab"[n % 2]} for n, text in enumerate(TEXTS * 3)]
