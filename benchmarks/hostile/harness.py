@@ -218,12 +218,13 @@ def _forked(
     environment: Mapping[str, str],
     folder: Path,
     timeout_s: float,
+    turn: object = None,
 ) -> WorkerExit:
-    """As `edgekd.devices.child.run`."""
-    told = {**spec, "parent_pid": os.getpid(), "spawned_ns": time.perf_counter_ns()}
+    """As `edgekd.devices.child.run`; it waits for no turn, since nothing is timed here."""
+    told = {**spec, "waits": False, "parent_pid": os.getpid(), "spawned_ns": time.perf_counter_ns()}
     new = tempfile.TemporaryFile
     with new() as stdin, new() as out, new() as err:
-        stdin.write(json.dumps(told).encode())
+        stdin.write(json.dumps(told).encode() + b"\n")
         stdin.seek(0)
         with warnings.catch_warnings():  # Python 3.12 warns of threads, which the engines start
             warnings.simplefilter("ignore", DeprecationWarning)

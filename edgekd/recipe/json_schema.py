@@ -44,7 +44,7 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
         definitions.pop(each.rpartition("/")[2])
     definitions["OptimizerSettings"] = _optimizers()
     _take_main_keys(definitions)
-    _take_single_values(schema)
+    schema = _take_single_values(schema)
     schema["title"] = "edgekd recipe"
     return {"$schema": DIALECT, **schema}
 
@@ -82,22 +82,18 @@ def _take_main_keys(definitions: dict[str, Any]) -> None:
         definitions[name] = {"anyOf": [*texts, definitions[name]]}
 
 
-def _take_single_values(schema: Any) -> None:
-    """A list may be left out around its only item."""
+def _take_single_values(schema: Any) -> Any:
+    """The schema in which a list may be left out around its only item; a part that stands in many places is not
+    changed in place, for it would be changed in each."""
     if isinstance(schema, list):
-        for each in schema:
-            _take_single_values(each)
+        return [_take_single_values(each) for each in schema]
     if not isinstance(schema, dict):
-        return
-    for each in list(schema.values()):
-        _take_single_values(each)
-    if schema.get("type") == "array" and "items" in schema:
-        about = {
-            key: schema.pop(key) for key in ("title", "description", "default") if key in schema
-        }
-        listed = dict(schema)
-        schema.clear()
-        schema |= {"anyOf": [listed["items"], listed], **about}
+        return schema
+    listed = {key: _take_single_values(each) for key, each in schema.items()}
+    if listed.get("type") != "array" or "items" not in listed:
+        return listed
+    about = {key: listed.pop(key) for key in ("title", "description", "default") if key in listed}
+    return {"anyOf": [listed["items"], listed], **about}
 
 
 def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, Any]:
