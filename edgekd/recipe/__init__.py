@@ -95,7 +95,13 @@ class Recipe(Settings):
     @property
     def steps(self) -> tuple[LearningStep, ...]:
         """The steps of learning by name, with all that ``learn`` leaves unsaid."""
-        return resolve_steps(self.learn, self.student, has_teacher=self.teacher is not None)
+        entry = BUILT_IN.get(self.task)
+        return resolve_steps(
+            self.learn,
+            self.student,
+            has_teacher=self.teacher is not None,
+            lengths_vary=entry is not None and entry.lengths_vary,
+        )
 
     def settle_knowledge(self, said: Mapping[recipe_text.Key, str]) -> Recipe:
         """Return the recipe whose steps say, by their keys, whether their teachers' answers are stored or online."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 from typing import Literal
 
 from edgekd.learn.losses import LOSSES
@@ -29,6 +31,9 @@ from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
 from edgekd.table import find_signature
+
+LENGTHS_VARY = "answers are as long as their texts"
+"""Why a task's answers are no array of one size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,11 @@ class Quantization(LearningStep):
 
 
 def resolve_steps(
-    learn: Sequence[LearnStep], student: Student, *, has_teacher: bool = True
+    learn: Sequence[LearnStep],
+    student: Student,
+    *,
+    has_teacher: bool = True,
+    lengths_vary: bool = False,
 ) -> tuple[LearningStep, ...]:
     """Resolve the steps of a recipe, in order; what recovers a smaller student is a step of its own after it.
 
@@ -105,8 +114,23 @@ def resolve_steps(
         student: the small model, and how it is trained where a step does not say.
         has_teacher: whether the recipe has one. Where it has none and a step names none, labels alone teach if the
             losses want no more; what was made smaller recovers by what it was; a quantized student hears itself.
+        lengths_vary: whether answers are as long as their texts: then teachers answer live.
     """
-    return tuple(_resolve(learn, student, has_teacher))
+    steps = _resolve(learn, student, has_teacher)
+    return tuple(map(_ask_live, steps) if lengths_vary else steps)
+
+
+def _ask_live(step: LearningStep) -> LearningStep:
+    """The step whose teachers answer each batch at that batch's length; what it says itself stays, to be refused."""
+    if isinstance(step, Distillation) and step.answers != "none":
+        live: dict[str, Any] = {"reads_stored_layers": False, "may_store_layers": False}
+        why = step.why_online if not step.may_store_layers else ""
+        return replace(step, answers="online", why_online=why or LENGTHS_VARY, **live)
+    if isinstance(step, Quantization) and step.answers == "stored":
+        said = "knowledge" in step.words.model_fields_set
+        words = step.words if said else step.words.model_copy(update={"knowledge": "online"})
+        return replace(step, answers="online", words=words)
+    return step
 
 
 def _resolve(

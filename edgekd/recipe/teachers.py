@@ -21,6 +21,7 @@ from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import Teacher
 from edgekd.recipe.learning import term_reads_layers
+from edgekd.recipe.steps import LENGTHS_VARY
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
@@ -54,6 +55,7 @@ def find_fault(
         *_peers(taught),
         *_last(taught, student.model),
         *_auxiliary(steps),
+        *_unstorable(steps),
     )
     return next(iter(found), None)
 
@@ -122,6 +124,12 @@ def _auxiliary(steps: Sequence[LearningStep]) -> Iterator[Fault]:
         if getattr(train, name) != Training.model_fields[name].default:
             why = "a quantized student is traced, its modules are gone"
             yield (*where, name), f"got it for quantize, want it left out: {why}"
+
+
+def _unstorable(steps: Sequence[LearningStep]) -> Iterator[Fault]:
+    last = find_quantization(steps)
+    if last is not None and last.answers == "online" and last.words.knowledge == "stored":
+        yield (*last.key, "knowledge"), f"got 'stored', want 'online': {LENGTHS_VARY}"
 
 
 def _signals(taught: Sequence[Distillation]) -> Iterator[Fault]:

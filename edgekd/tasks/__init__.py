@@ -43,6 +43,8 @@ class TaskEntry(NamedTuple):
     example: Example = Example()
     from_answers: bool = False
     """Whether targets are what a model of the run answers (`edgekd.task.Task`)."""
+    lengths_vary: bool = False
+    """Whether an answer is as long as its text, so that answers of all samples are no array of one size."""
 
 
 BUILT_IN: dict[str, TaskEntry] = {
@@ -99,6 +101,7 @@ BUILT_IN: dict[str, TaskEntry] = {
             ),
             knowledge="online",
         ),
+        lengths_vary=True,
     ),
     "sentence-embedding": TaskEntry(
         f"{_HERE}.sentence_embedding",

@@ -228,3 +228,37 @@ def test_a_quantized_student_has_no_auxiliary_logits(tmp_path: Path) -> None:
     load(tmp_path, f"[{distil}]")
     with pytest.raises(InputError, match=r"learn.1.train.auxiliary: got it for quantize, want 0"):
         load(tmp_path, f"[{distil}, {{step: quantize, {own}}}]")
+
+
+TAGS = """\
+name: tags
+task: token-classification
+data: {source: "tagged-text:sentences.jsonl"}
+teacher: {model: text-tagger}
+student: {model: text-tagger}
+learn: [{step: distil, losses: [%s]%s}, {step: quantize%s}]
+targets: [{runtime: onnxruntime}]
+"""
+
+
+@pytest.mark.parametrize("losses", ["kd", "kd, fitnet", "cross-entropy, kd"])
+def test_teachers_of_tags_answer_live_where_nothing_is_said(losses: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(TAGS % (losses, "", ""))
+    distil, quantize = recipe.load(path).steps
+    assert (distil.answers, quantize.answers) == ("online", "online")
+    assert (distil.may_store_layers, distil.reads_stored_layers) == (False, False)  # type: ignore[attr-defined]
+    assert quantize.words.knowledge == "online"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("place", "key"), [(0, "learn.0"), (1, "learn.1")])
+def test_answers_as_long_as_their_texts_cannot_be_stored(
+    place: int, key: str, tmp_path: Path
+) -> None:
+    said = ["", ""]
+    said[place] = ", knowledge: stored"
+    path = tmp_path / "r.yaml"
+    path.write_text(TAGS % ("kd", *said))
+    wanted = f"{key}.knowledge: got 'stored', want 'online': answers are as long as their texts"
+    with pytest.raises(InputError, match=wanted):
+        recipe.load(path)
