@@ -11,6 +11,8 @@ from typing import Any
 
 from edgekd.bench.input_rows import are_whole_calls
 from edgekd.bench.input_rows import fit_inputs
+from edgekd.bench.input_rows import has_lengths
+from edgekd.bench.input_rows import join_rows
 from edgekd.bench.jobs import Spec
 from edgekd.bench.jobs import blame_feed
 from edgekd.bench.jobs import load_session
@@ -39,6 +41,7 @@ def compute_outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     session = load_for_rows(spec, even_batch_size(total, spec["batch"]), one, say)
     size = fixed_batch_size(session) or even_batch_size(total, spec["batch"])
     answers: dict[str, list[np.ndarray]] = {name: [] for name in session.output_names}
+    join = join_rows if has_lengths(rows) else np.concatenate
     say("inference")
     for start in range(0, total, size):
         count = min(size, total - start)
@@ -46,7 +49,7 @@ def compute_outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         feeds = fit_inputs(prepare(part), session)
         for name, answer in run_filled(session, feeds, count).items():
             answers[name].append(answer)
-    joined = {name: np.concatenate(each) for name, each in answers.items()}
+    joined = {name: join(each) for name, each in answers.items()}
     splits.write(Path(spec["goal"]), joined, np.arange(total))
     return {"shapes": {name: list(each.shape) for name, each in joined.items()}}
 

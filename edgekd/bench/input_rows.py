@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgekd.runtime import EngineInput
@@ -10,6 +11,7 @@ from edgekd.runtime import EngineInput
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgekd.field import Rows
     from edgekd.runtime import Session
 
 
@@ -54,6 +56,34 @@ def require_fitting_rows(rows: np.ndarray, tensor: EngineInput) -> None:
 def is_whole_call(rows: np.ndarray, tensor: EngineInput) -> bool:
     """Return whether each of the rows is all that a call takes of an input: they have one axis more."""
     return rows.ndim == len(tensor.shape) + 1
+
+
+def has_lengths(inputs: Mapping[str, Rows]) -> bool:
+    """Return whether a field's rows differ in length."""
+    from edgekd.field import RaggedRows
+
+    return any(isinstance(rows, RaggedRows) for rows in inputs.values())
+
+
+def join_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of all parts as one array; of outputs as long as their texts, parts have several lengths: those are filled
+    up with zeros to the longest, and who knows a row's length reads no further.
+
+    Raises:
+        ValueError: if they have another number of axes.
+    """
+    import numpy as np
+
+    if len({part.ndim for part in parts}) != 1:
+        raise ValueError("got answers of several shapes, want one")
+    most = np.max([part.shape[1:] for part in parts], axis=0, initial=0)
+    filled = [
+        np.pad(
+            part, [(0, 0), *((0, int(w) - h) for w, h in zip(most, part.shape[1:], strict=True))]
+        )
+        for part in parts
+    ]
+    return np.concatenate(filled)
 
 
 def are_whole_calls(session: Session, given: Mapping[str, np.ndarray]) -> bool:

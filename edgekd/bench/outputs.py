@@ -14,6 +14,7 @@ from typing import NamedTuple
 from edgekd import files
 from edgekd import splits
 from edgekd.bench.engine import Engine
+from edgekd.bench.input_rows import join_rows
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import OUT
@@ -157,8 +158,6 @@ def compute_outputs(
         InputError: if the rows do not fit the model.
         WorkerFailed: if the engine crashes, hangs or is not installed, or gives no such arrays.
     """
-    import numpy as np
-
     rows = splits.read(inputs)
     total = len(next(iter(rows.values())))
     if not total:
@@ -180,9 +179,15 @@ def compute_outputs(
             goal = Path(folder)
             run_worker("outputs", told, timeout_s=limit_s, reads=reads, goal=goal, device=device)
             parts.append(read_answers(goal / ANSWERS, engine.runtime, rows=stop - start))
-    if len({tuple((name, each.shape[1:]) for name, each in part.items()) for part in parts}) != 1:
+    vary = any(isinstance(each, RaggedRows) for each in rows.values())
+    if len({_form(part, vary=vary) for part in parts}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got answers of several shapes, want one")
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: join_rows([part[name] for part in parts]) for name in parts[0]}
+
+
+def _form(answers: Arrays, *, vary: bool) -> tuple[tuple[str, object], ...]:
+    """What answers of all pieces have in common: names and shapes of a row, or only how many axes those have."""
+    return tuple((name, each.ndim if vary else each.shape[1:]) for name, each in answers.items())
 
 
 def _call(inputs: Mapping[str, Rows]) -> dict[str, list[list[int | None]]]:

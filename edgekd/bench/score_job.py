@@ -17,6 +17,7 @@ from edgekd.bench.answer_jobs import fixed_batch_size
 from edgekd.bench.answer_jobs import load_for_rows
 from edgekd.bench.answer_jobs import run_filled
 from edgekd.bench.input_rows import fit_inputs
+from edgekd.bench.input_rows import has_lengths
 from edgekd.bench.jobs import Spec
 
 if TYPE_CHECKING:
@@ -70,13 +71,6 @@ def run_score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     joined = {name: np.concatenate(each)[order] for name, each in scored.items()}
     splits.write(Path(spec["goal"]), joined, np.arange(total))
     return {"shapes": {name: list(each.shape) for name, each in joined.items()}}
-
-
-def has_lengths(inputs: Mapping[str, Rows]) -> bool:
-    """Return whether a field's rows differ in length."""
-    from edgekd.field import RaggedRows
-
-    return any(isinstance(rows, RaggedRows) for rows in inputs.values())
 
 
 def plan_batches(inputs: Mapping[str, Rows], total: int, size: int) -> list[NDArray[np.int64]]:

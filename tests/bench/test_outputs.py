@@ -18,7 +18,9 @@ from edgekd.bench.process import run_worker
 from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.field import from_rows
 from edgekd.fields.image import Image
+from edgekd.fields.tokens import Tokens
 from tests import bench_example
 from tests import text_example
 
@@ -226,6 +228,26 @@ def test_inputs_as_they_are_are_asked_in_their_own_shapes(
     assert calls == [{"text": [[None, 5]], "text_mask": [[None, 5]]}]
     for name, want in text_example.answers(feeds).items():
         np.testing.assert_allclose(got[name], want, atol=1e-5)
+
+
+def test_outputs_as_long_as_their_texts_are_joined_whatever_is_asked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_ROWS", 3)
+    monkeypatch.setattr(module, "FIRST_BATCHES", 1)
+    monkeypatch.setattr(module, "PIECE_S", 0.0)
+    texts = [np.arange(1, 1 + length) for length in (2, 1, 3, 7, 2, 4, 1)]
+    splits.write(tmp_path / "rows", {"text": from_rows(texts, texts[0])}, np.arange(len(texts)))
+    model = text_example.write_onnx(tmp_path / "m")
+    got = compute_outputs(
+        Engine("onnxruntime", "fp32", 1, {"model.onnx": model}),
+        tmp_path / "rows",
+        fields={"text": Tokens(vocabulary=text_example.VOCABULARY, usual=5, longest=9)},
+        batch_size=2,
+    )
+    assert got["states"].shape == (7, 7, text_example.WIDTH)
+    for states, text in zip(got["states"], texts, strict=True):
+        np.testing.assert_array_equal(states[: len(text)], text_example.weights()["table"][text])
 
 
 @pytest.mark.parametrize(
