@@ -39,6 +39,8 @@ from edgekd.device import STDOUT_BYTES
 from edgekd.device import WorkerExit
 from edgekd.devices import child
 
+sys.dont_write_bytecode = True  # what Python compiles is nothing that a case has written
+
 SECRET = "the canary's secret"
 LIMIT_S = 30.0
 """Longer than any case's own timeout: one that takes this long hangs."""
