@@ -90,8 +90,7 @@ class Task(NamedTuple):
     guess: Callable[[Arrays, Dataset], Arrays]
     """Targets to the outputs of one who sees only how they are spread: what chance is measured by."""
     describe: Callable[[Arrays, Dataset, int], Lines]
-    """Decisions to lines for people, one list a sample: text, with its probability where there is one. The number
-    is how many lines are wanted."""
+    """Decisions and how many lines to those for people, a list a sample: text, with its probability where there is one."""
     soft_losses: tuple[str | Mapping[str, Any], ...] = ()
     """What a teacher's answers teach where the recipe does not say: names, or mappings with `name` and knobs."""
     chance_metric: str = ""
@@ -102,6 +101,8 @@ class Task(NamedTuple):
     """The same beside what was asked: it is given the stored rows of the inputs, too."""
     explain_chance: Callable[[Arrays, Arrays, Dataset], str] | None = None
     """Outputs near chance and targets to the likely cause, in a sentence; empty if there is none."""
+    least_agreement: float = 0.5
+    """Mean of `agree` with the float student below which an engine's is refused: far below what quantizing costs."""
 
     @property
     def score(self) -> Metric:
@@ -251,8 +252,7 @@ def drop_interval(
 
 
 def is_right_or_wrong(metric: Metric, rows: NDArray[np.float64]) -> bool:
-    """Return whether a metric is the share of samples that are right: every row [N, 2] is 0 or 1, and 1; not the
-    share of those that are wrong."""
+    """Return whether a metric is the share of samples that are right, not wrong: each row [N, 2] is 0 or 1, and 1."""
     return bool(
         metric.value is ratio
         and (metric.unit, metric.better) == ("fraction", "higher")

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from edgekd.bench.differences import Differences
 from edgekd.bench.differences import OutputDifference
 from edgekd.bench.status import FAILED
+from edgekd.bench.status import OK
+from edgekd.bench.status import REFUSED
 from edgekd.bench.status import Status
+from edgekd.units import percent_text
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by the score."""
@@ -74,6 +77,8 @@ class Answers(NamedTuple):
     """Largest difference in quantization steps; None of a model that is not quantized."""
     outputs: Mapping[str, OutputAnswers] = {}
     """The same by output."""
+    float_agreement: float | None = None
+    """How far its decisions on the golden inputs are those of the student in float32; None of any other model."""
 
     @property
     def score(self) -> float | None:
@@ -84,6 +89,27 @@ class Answers(NamedTuple):
 def refuse_answers(status: Status) -> Answers:
     """Answers that were not given."""
     return Answers(None, None, None, None, status)
+
+
+def refuse_below_floor(answers: Answers, agreement: float, least: float) -> Answers:
+    """The answers with their agreement with the student in float32, refused where that is too little.
+
+    Quantizing may destroy a model whose file is as right, in its own terms, and as fast as a good one: ONNX Runtime's
+    static quantization as it comes takes a sentence encoder to a mean cosine of 0.365.
+
+    Args:
+        answers: as `judge_answers` gives them; what failed stays so.
+        agreement: the mean of the task's `agree` over the golden samples.
+        least: what is wanted of it.
+    """
+    found = answers._replace(float_agreement=agreement)
+    if answers.status.word != OK or agreement >= least:
+        return found
+    reason = (
+        f"agrees with the student in float32 on {percent_text(agreement)}, want at least {100 * least:g} % "
+        "(measure.agreement_min)"
+    )
+    return found._replace(status=Status(REFUSED, reason))
 
 
 def float_allowance(size: float, tolerance: float) -> float:

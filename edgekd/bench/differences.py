@@ -73,10 +73,8 @@ def compare_answers(answered: Mapping[str, Arrays], wanted: Golden, agree: Agree
     Raises:
         ValueError: if an output is missing, or of another shape.
     """
-    import numpy as np
 
     matched = {name: golden.match_outputs(answered[name], group) for name, group in wanted.items()}
-    rows = [agree(matched[name], group.outputs) for name, group in wanted.items()]
     outputs = {
         end: _compare(
             _join([matched[name][end] for name in wanted]),
@@ -84,7 +82,24 @@ def compare_answers(answered: Mapping[str, Arrays], wanted: Golden, agree: Agree
         )
         for end in wanted[golden.USUAL].outputs
     }
-    return Differences(outputs, np.concatenate(rows).astype(np.float64))
+    return Differences(outputs, compare_decisions(matched, wanted, agree))
+
+
+def compare_decisions(
+    answered: Mapping[str, Arrays], wanted: Golden, agree: Agree
+) -> NDArray[np.float64]:
+    """[N]: how far an engine's decisions are those of the golden answers; arguments as `compare_answers` takes them.
+
+    Raises:
+        ValueError: if an output is missing, or of another shape.
+    """
+    import numpy as np
+
+    rows = [
+        agree(golden.match_outputs(answered[name], group), group.outputs)
+        for name, group in wanted.items()
+    ]
+    return np.concatenate(rows).astype(np.float64)
 
 
 def are_finite(answered: Mapping[str, Arrays]) -> bool:

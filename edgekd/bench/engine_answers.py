@@ -16,10 +16,12 @@ from edgekd.bench.answers import Answers
 from edgekd.bench.answers import RoundingNoise
 from edgekd.bench.answers import judge_answers
 from edgekd.bench.answers import refuse_answers
+from edgekd.bench.answers import refuse_below_floor
 from edgekd.bench.call import CallPlan
 from edgekd.bench.call import InputPlan
 from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
+from edgekd.bench.differences import compare_decisions
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
 from edgekd.bench.outputs import compute_outputs
@@ -62,6 +64,15 @@ class GoldenSamples(NamedTuple):
         return plan_usual_call(self.groups)
 
 
+class AgreementFloor(NamedTuple):
+    """What a student's engine has to have in common with the student in float32."""
+
+    groups: Golden
+    """The golden samples, with that one's answers."""
+    least: float
+    """The mean over them of the task's `agree`."""
+
+
 def plan_usual_call(groups: Golden) -> CallPlan:
     """Plan a call of golden samples' usual size; where only the batch is free there is nothing to plan."""
     inputs = groups[golden.USUAL].inputs if len(groups) > 1 else {}
@@ -89,6 +100,7 @@ def ask_engine(
     tolerance: float,
     timeout_s: float,
     device: Device,
+    floor: AgreementFloor | None = None,
 ) -> Answers:
     """Its score on the validation split and how close it is to the model it was made from; a failure is a fault.
 
@@ -101,6 +113,7 @@ def ask_engine(
         tolerance: of float32 outputs, see `edgekd.bench.answers.float_allowance`.
         timeout_s: after this a worker is killed.
         device: where.
+        floor: below which it is refused; None of what is no student.
     """
     began = time.monotonic()
     try:
@@ -118,13 +131,18 @@ def ask_engine(
     if not are_finite(answered):
         return refuse_answers(Status(FAILED, "got answers that are not finite"))
     try:
-        found = compare_answers(
-            answered, samples.groups, functools.partial(agree_answers, task, data)
-        )
+        agree = functools.partial(agree_answers, task, data)
+        found = compare_answers(answered, samples.groups, agree)
+        same = None if floor is None else compare_decisions(answered, floor.groups, agree)
     except ValueError as error:
         return refuse_answers(Status(FAILED, f"got {error}"))
     metrics = metric_values(task, rows)
-    return judge_answers(metrics, found, engine.precision, tolerance, samples.steps, samples.noise)
+    answers = judge_answers(
+        metrics, found, engine.precision, tolerance, samples.steps, samples.noise
+    )
+    if floor is None or same is None:
+        return answers
+    return refuse_below_floor(answers, float(same.mean()), floor.least)
 
 
 def agree_answers(

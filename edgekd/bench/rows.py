@@ -53,6 +53,7 @@ def blank_row(
         "parity_steps": answers.steps,
         "agreement": answers.agreement,
         **({"parity_outputs": several} if len(several) > 1 else {}),
+        **({} if answers.float_agreement is None else {"float_agreement": answers.float_agreement}),
         **({"sizes": dict(sizes)} if sizes else {}),
         "size_bytes": about["size_bytes"],
         "kernels": about["kernels"],

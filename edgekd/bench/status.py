@@ -8,7 +8,7 @@ from typing import Any
 from typing import Literal
 from typing import NamedTuple
 
-Word = Literal["ok", "unstable", "invalid", "failed", "not measured", "not offered"]
+Word = Literal["ok", "unstable", "invalid", "failed", "refused", "not measured", "not offered"]
 OK: Word = "ok"
 UNSTABLE: Word = "unstable"
 """Its interval stayed wide, and a decision could turn on that."""
@@ -16,6 +16,8 @@ INVALID: Word = "invalid"
 """The machine was not fit to be measured: it was held back, or read from disk in the midst."""
 FAILED: Word = "failed"
 """The engine crashed, or its answers are not the model's."""
+REFUSED: Word = "refused"
+"""Its answers have too little in common with the float student's: it was not timed."""
 NOT_MEASURED: Word = "not measured"
 NOT_OFFERED: Word = "not offered"
 """The engine has its precision on other machines only."""

@@ -108,6 +108,7 @@ def describe_task(name: str, *, allow_code: bool = False) -> dict[str, Any]:
         "inputs": list(_input_kinds()),
         "outputs": [_describe_output(output) for output in task.outputs],
         "metrics": [_describe_metric(metric, task) for metric in task.metrics],
+        "least_agreement": task.least_agreement,
         "losses": list(task.losses),
         "soft_losses": [_loss_text(loss) for loss in task.soft_losses],
         "sources": list(_sources(task)),
@@ -201,6 +202,8 @@ def _show(described: dict[str, Any]) -> None:
     print_columns([_output_row(output) for output in described["outputs"]])
     echo("\nMetrics:")
     print_columns([_metric_row(metric) for metric in described["metrics"]])
+    least = described["least_agreement"]
+    echo(f"\nAgreement with the student in float32 below which none is timed: {100 * least:g} %")
     echo(f"\nLosses where a recipe says none: {', '.join(described['losses']) or 'none'}")
     echo(f"Of a teacher's answers: {', '.join(described['soft_losses']) or 'none'}")
     echo(f"Data sources: {', '.join(described['sources'])}")

@@ -103,7 +103,7 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
 
 
 def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Takes) -> Step:
-    golden: wiring.Takes = {}
+    golden: wiring.Takes = {f"{STUDENT}/golden": (f"export-{STUDENT}", "golden.safetensors")}
     for one in everyone:
         golden[f"{one.exported}/golden"] = (f"export-{one.exported}", "golden.safetensors")
         golden[f"{one.exported}/parity"] = (f"export-{one.exported}", "parity.json")

@@ -174,7 +174,7 @@ def list_warnings(
     for row in rows:
         if row.usual_row or row.precision != "fp32":
             continue
-        if row.agreement is not None and row.agreement < 1:
+        if row.agreement is not None and percent_text(row.agreement) != percent_text(1):
             found.append(f"{row.name} agrees with torch on {percent_text(row.agreement)} only.")
     return found
 

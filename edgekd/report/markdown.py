@@ -54,6 +54,7 @@ def report_page(
         beside=comparison_text(result.comparison, scale) if result.comparison else "",
         compared=NAMES[result.comparison.role] if result.comparison else "",
         scale=scale,
+        floats=any(row.float_agreement is not None for row in result.candidates),
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
         explained=explained,

@@ -12,6 +12,7 @@ from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import omit_default
 
 Interval = tuple[float, float]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -71,6 +72,9 @@ class Row(Settings):
     """The same of each output, where there are several."""
     agreement: Fraction | None
     """With torch on the golden inputs."""
+    float_agreement: Fraction | None = omit_default(None)
+    """With the student in float32 on them; of other models there is none. What falls below the floor of the task, or of
+    the recipe, is refused before it is timed."""
     kernels: dict[str, int] | None
     islands: tuple[dict[str, str], ...] = ()
     """Nodes that compute in float inside an int8 graph: ``node``, ``op``, ``cause``."""
@@ -80,6 +84,7 @@ class Row(Settings):
     """Median of the same inference as a Python program sees it that hands arrays over; `latency_p50_ms`
     is the engine's own time, its inputs and outputs bound."""
     status: Word
-    """``unstable``: its interval stayed wide, and a decision could turn on that; ``invalid``: the machine was not fit."""
+    """``unstable``: its interval stayed wide, and a decision could turn on that; ``invalid``: the machine was not fit;
+    ``refused``: it decides too little as the student in float32 does, and was not timed."""
     reason: str
     """Why it is not ok; empty if it is."""

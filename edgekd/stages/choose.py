@@ -28,6 +28,7 @@ from edgekd.bench.budget import read_latency
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
+from edgekd.bench.status import REFUSED
 from edgekd.bench.status import TIMED
 from edgekd.bench.status import read_status
 from edgekd.stage import Context
@@ -102,7 +103,7 @@ def choose_row(
     unstable = dict(find_turning_rows(rows, measured, judged, inside, best))
     if best is not None:
         why = _why(best, len(inside), len(measured), unstable)
-        why += _int8_lost(best, measured, judged)
+        why += _int8_lost(best, measured, judged) + _refused(candidates)
         return _content(best["name"], None, judged[best["name"]], why, unstable)
     nearest = min(measured, key=lambda row: _distance(judged[row["name"]], row))
     missed = [v.message for v in judged[nearest["name"]] if v.verdict != MET]
@@ -192,6 +193,15 @@ def _int8_lost(best: Row, measured: Sequence[Row], judged: Judged) -> str:
     return "".join(
         f"; {row['name']} {_lost(row, best, judged[row['name']])}"
         for row in same or [min(quantized, key=_order)]
+    )
+
+
+def _refused(candidates: Sequence[Row]) -> str:
+    """Which rows were not timed, since what was made of the float student decides too little as it does."""
+    return "".join(
+        f"; {row['name']} was refused before it was timed: it {row['reason']}"
+        for row in candidates
+        if row["status"] == REFUSED
     )
 
 

@@ -27,10 +27,12 @@ from edgekd.bench import sized_calls
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import refuse_answers
 from edgekd.bench.candidate import Candidate
+from edgekd.bench.engine_answers import AgreementFloor
 from edgekd.bench.engine_answers import GoldenSamples
 from edgekd.bench.engine_answers import ask_engine
 from edgekd.bench.engine_answers import read_samples
 from edgekd.bench.golden import USUAL
+from edgekd.bench.golden import read as read_golden
 from edgekd.bench.machine import host
 from edgekd.bench.machine.monitor import Monitor
 from edgekd.bench.machine.monitor import describe_fitness
@@ -97,6 +99,11 @@ class MeasureSettings(Settings):
     """Sizes of free axes that are timed beside the usual one, by their names: ``{text_length: [16, 128]}``; each
     combination is a row. The choice is made at the usual sizes, and limits of time and memory hold at all."""
 
+    agreement_min: Fraction | None = omit_default(None)
+    """How far the decisions of a student's engine on the golden inputs must be those of the student in float32: the share
+    of equal classes, the mean cosine of embeddings. Below it a candidate is refused before it is timed; by default what
+    its task says (`edgekd tasks`), 0 refuses none."""
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.processes_max < self.processes_min or self.max_time_s < self.min_time_s:
@@ -132,8 +139,8 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
     """Give rows.json, one row a subject and thread count; site.json, the machine that measured and how
     fit it was; raw.json.gz with every iteration.
 
-    Takes ``<subject>/engine.json`` and its files, ``<export>/golden`` and ``<export>/parity``,
-    validation, data.
+    Takes ``<subject>/engine.json`` and its files, ``<export>/golden`` and ``<export>/parity``, among them
+    ``student/golden``, validation, data.
     """
     data = dataset.read(given["data"])
     task = load_task(data.task, allow_code=context.allow_code)
@@ -141,6 +148,10 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
     samples = {}
     for name in {subject.exported for subject in config.candidates}:
         samples[name] = read_samples(name, given, context.folder)
+    least = config.measure.agreement_min
+    floor = AgreementFloor(
+        read_golden(given[f"{STUDENT}/golden"]), task.least_agreement if least is None else least
+    )
     rows: list[dict[str, Any]] = []
     timed: dict[str, session.Subject] = {}
     abouts = {
@@ -150,7 +161,8 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
 
     def ask(one: Candidate) -> Answers:
         found = samples[one.exported]
-        return _answers(one, abouts[one.name], found, given, config, context, data, task)
+        own_floor = floor if one.model == STUDENT else None
+        return _answers(one, abouts[one.name], found, given, config, context, data, task, own_floor)
 
     width = choose_width(data, context.device)
     every = map_side_by_side(ask, config.candidates, width)
@@ -231,6 +243,7 @@ def _answers(
     context: Context,
     data: Dataset,
     task: Task,
+    floor: AgreementFloor | None,
 ) -> Answers:
     """Score and parity of one subject; the thread count does not change its answers."""
     if about["status"] != OK:
@@ -244,6 +257,7 @@ def _answers(
         tolerance=config.tolerance,
         timeout_s=config.measure.timeout_s,
         device=context.device,
+        floor=floor,
     )
 
 

@@ -175,5 +175,6 @@ TASK = Task(
     soft_losses=({"name": "kd", "temperature": 2.0},),
     chance_metric="balanced accuracy",
     explain_chance=explain_chance,
+    least_agreement=0.7,
 )
 """Accuracy, and what tells it from guessing."""

@@ -108,5 +108,6 @@ TASK = Task(
     guess=guess,
     describe=describe,
     soft_losses=({"name": "kd", "temperature": 1.0},),
+    least_agreement=0.7,
 )
 """The mean over classes of intersection over union; a guess gives every pixel the commonest class."""

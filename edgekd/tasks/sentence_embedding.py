@@ -116,5 +116,6 @@ TASK = Task(
     guess=guess,
     describe=describe,
     soft_losses=("value-cosine", "similarity-kl"),
+    least_agreement=0.9,
 )
 """How often a text's partner is the nearest of all others; a guess tells no two texts apart."""

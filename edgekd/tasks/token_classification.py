@@ -179,5 +179,6 @@ TASK = Task(
     describe=describe,
     describe_inputs=describe_inputs,
     soft_losses=({"name": "kd", "temperature": 2.0},),
+    least_agreement=0.9,
 )
 """F1 of entities as seqeval computes it; a guess gives every token the commonest class."""

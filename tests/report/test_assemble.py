@@ -60,6 +60,16 @@ def test_what_was_not_measured_or_unstable_is_said() -> None:
     assert "onnxruntime-fp32-1t agrees with torch on 98.44 % only." in found
 
 
+def test_an_agreement_that_reads_as_all_is_no_news() -> None:
+    """A cosine of the same vector twice is 1 but for rounding."""
+    rows = report_example.rows()
+    for row in rows:
+        row["agreement"] = 1 - 4e-8
+    assert not any(
+        "agrees with torch" in line for line in report_example.result(rows=rows).warnings
+    )
+
+
 @pytest.mark.parametrize(("precision", "warned"), [("auto", False), (["fp32", "bf16"], True)])
 def test_what_auto_tried_and_the_engine_does_not_offer_is_nothing_amiss(
     precision: Any, warned: bool

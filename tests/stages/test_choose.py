@@ -67,6 +67,14 @@ def test_what_failed_or_was_not_measured_is_never_chosen(status: tuple[str, str]
     assert found["chosen"] is None and "b: {}: {}".format(*status) in found["why"]
 
 
+def test_a_refused_int8_is_said_where_the_float_one_ships() -> None:
+    reason = "agrees with the student in float32 on 36.50 %, want at least 90 %"
+    refused = row("q", None, precision="int8", status="refused", reason=reason)
+    found = choose.choose_row([row("a", 0.3), refused], Budget(), 0.96)
+    assert found["chosen"] == "a"
+    assert found["why"].endswith(f"; q was refused before it was timed: it {reason}")
+
+
 @pytest.mark.parametrize(
     ("interval", "chosen"), [([0.05, 0.29], "b"), ([0.05, 0.31], "a"), (None, "a")]
 )

@@ -16,6 +16,7 @@ from edgekd import splits
 from edgekd.bench import engine_answers
 from edgekd.bench import golden
 from edgekd.bench import session
+from edgekd.bench.budget import Budget
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.machine import host
 from edgekd.bench.machine import validity
@@ -25,6 +26,7 @@ from edgekd.bench.machine.validity import Validity
 from edgekd.bench.timing import COLD
 from edgekd.progress import Silent
 from edgekd.stage import Context
+from edgekd.stages import choose
 from edgekd.stages import compile as compile_stage
 from edgekd.stages import measure as stage
 from edgekd.task import Scale
@@ -245,6 +247,64 @@ def test_int8_is_held_against_the_answers_of_its_own_export(
     assert row["name"] == "onnxruntime-int8-1t" and row["profile"] == "x86"
     assert row["status"] == "ok" and row["validation_score"] == 0.8
     assert row["parity_steps"] == pytest.approx(1.5, rel=0.01) and row["islands"] == []
+
+
+@pytest.mark.parametrize(
+    ("agreement_min", "changed", "says"),
+    [
+        (None, 20, ""),  # 44 of 64 are 68.75 %, below what classification asks for; see below
+        (None, 19, "ok"),
+        (0.98, 2, ""),
+        (0.98, 1, "ok"),
+        (0.0, 64, "ok"),
+    ],
+)
+def test_what_decides_otherwise_than_the_float_student_is_refused_before_it_is_timed(
+    given: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    agreement_min: float | None,
+    changed: int,
+    says: str,
+) -> None:
+    """The same engine answers as its own export wants; the student in float32 names another class of some samples."""
+    x, y = (golden.read(given["student/golden"])["usual"][i][""] for i in (0, 1))
+    other = y.copy()
+    other[:changed] = -other[:changed]
+    assert (other.argmax(1) != y.argmax(1)).sum() == changed
+    save_file({"inputs": x, "outputs": other}, tmp_path / "float")
+    timed: list[str] = []
+    monkeypatch.setattr(
+        stage.session,
+        "measure_subjects",
+        lambda subjects, *rest, **more: timed.extend(each.name for each in subjects) or [],
+    )
+    candidates = (
+        subject("student", "fp32", (1, 2)).model_copy(
+            update={"precision": "int8", "profile": "x86", "name": "student-onnxruntime-fp32"}
+        ),
+        subject("teacher", "fp32", (1,)),
+    )
+    settings = QUICK.model_copy(update={"agreement_min": agreement_min})
+    made = stage.run(
+        stage.MeasureConfig(candidates=candidates, measure=settings, tolerance=1.0),
+        {**given, "student/golden": tmp_path / "float"},
+        context(tmp_path / "o"),
+    )
+    *rows, teacher = json.loads(made["rows.json"].read_bytes())
+    least = 0.7 if agreement_min is None else agreement_min
+    reason = (
+        f"agrees with the student in float32 on {100 - 100 * changed / 64:.2f} %, want at least "
+        f"{100 * least:g} % (measure.agreement_min)"
+    )
+    for row in rows:
+        assert row["float_agreement"] == 1 - changed / 64 and row["agreement"] == 1
+        assert (row["status"], row["reason"]) == (("ok", "") if says else ("refused", reason))
+        assert row["latency_p50_ms"] is None and row["validation_score"] == 0.8
+    assert len(timed) == (3 if says else 1) and "float_agreement" not in teacher
+    if not says:
+        found = choose.choose_row([*rows, teacher], Budget(), 0.8)
+        assert found["chosen"] is None and f"onnxruntime-int8-2t: refused: {reason}" in found["why"]
 
 
 @pytest.mark.parametrize(
