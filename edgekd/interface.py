@@ -24,6 +24,13 @@ Kind = Literal["values", "logits", "index", "mask", "state"]
 """Numbers; scores of classes; numbers of a vocabulary; 1 for what counts; what the next call takes back."""
 
 
+PAST, PRESENT = "past_key_values.", "present."
+"""How the names of states begin, those that a call takes and those that it gives: ``past_key_values.0.key``, as
+optimum, ONNX Runtime GenAI and OpenVINO have them."""
+PAST_LENGTH, WHOLE_LENGTH = "past_length", "whole_length"
+"""Axes of states: how many tokens there were before a call, and how many there are behind it."""
+
+
 class Axis(NamedTuple):
     """A free size."""
 
@@ -154,6 +161,31 @@ def image_classifier(*, classes: int, channels: int, height: int, width: int) ->
         (Tensor("images", "float32", (BATCH, channels, height, width)),),
         (Tensor("logits", "float32", (BATCH, classes), "logits", class_axis=1, target="labels"),),
         sizes=sizes,
+    )
+
+
+def add_states(interface: Interface, layers: int, heads: int, head_size: int) -> Interface:
+    """The interface of a decoder whose keys and values [batch, heads, length, head_size] are states.
+
+    Its masks cover what was before a call, too. Where no state is given, nothing was before.
+    """
+    inputs = tuple(
+        end._replace(shape=(*end.shape[:-1], WHOLE_LENGTH)) if end.kind == "mask" else end
+        for end in interface.inputs
+    )
+    names = [f"{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
+    past, present = (
+        tuple(
+            Tensor(f"{prefix}{name}", "float32", (BATCH, heads, length, head_size), "state")
+            for name in names
+        )
+        for prefix, length in ((PAST, PAST_LENGTH), (PRESENT, WHOLE_LENGTH))
+    )
+    # an exporter's example: whole = past + text, each at least 2
+    text = max(max(2, axis.usual) for axis in interface.axes if axis.name != BATCH)
+    axes = (*interface.axes, Axis(PAST_LENGTH, 1, 2), Axis(WHOLE_LENGTH, 1, 2 + text))
+    return interface._replace(
+        inputs=(*inputs, *past), outputs=(*interface.outputs, *present), axes=axes
     )
 
 

@@ -63,7 +63,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 WINGS = {"devices", "runtimes", "learn"}
 # the same inside two wings: rooms and single files, strictly downwards
 LEARN_FLOORS: list[set[str]] = [
-    {"packages"},
+    {"cache", "packages"},
     {
         "__init__",
         "budget",
@@ -140,6 +140,7 @@ BENCH_FLOORS: list[set[str]] = [
         "numerics",
         "roles",
         "side_by_side",
+        "states",
         "size_options",
         "statistics",
         "status",

@@ -20,6 +20,7 @@ from edgekd.bench import inputs
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
+from edgekd.bench.states import hide_states
 from edgekd.bench.statistics import median
 from edgekd.device import READY
 from edgekd.runtime import Inference
@@ -49,7 +50,7 @@ def _import(runtime: Runtime, say: Say) -> None:
 
 def load_session(spec: Spec, say: Say) -> Session:
     """The engine of a specification, compiled for its ``batch`` and the shapes of its ``call``; a batch
-    of None leaves that free."""
+    of None leaves that free. States that the call does not name are empty."""
     runtime = find_runtime(spec["runtime"])
     say("load")
     files = {name: Path(path) for name, path in spec["files"].items()}
@@ -60,9 +61,10 @@ def load_session(spec: Spec, say: Say) -> Session:
     }
     if any(None in shape for shape in shapes.values()):
         shapes = {}
-    return runtime.load(
+    session = runtime.load(
         files, spec["precision"], spec["threads"], batch=batch, shapes=shapes or None
     )
+    return hide_states(session, spec.get("call", {}))
 
 
 def make_feeds(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn import cache
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.export import to_onnx
 from edgekd.learn.forward_pass import as_tuple
@@ -45,7 +46,7 @@ def require_deployable(
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{plan.builder}: cannot be deployed: {first[:300]}") from error
     for form in forms:
-        to_onnx.require_exportable(form, plan.interface, opset=opset)
+        to_onnx.require_exportable(*cache.with_cache(form, plan.interface), opset=opset)
 
 
 def _run(model: nn.Module, plan: Blueprint, count: int) -> None:

@@ -7,10 +7,15 @@ products and a softmax, which a quantizer can tell apart.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
+
+from edgekd.learn.cache import Cache
+from edgekd.learn.cache import CacheSizes
+from edgekd.learn.cache import block_places
 
 MASKED = -1e4
 """The score of padding, of which no share is left; half precision and bfloat16 hold it, in a traced model, too."""
@@ -48,11 +53,15 @@ class _Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.project = nn.Linear(width, width)
 
-    def forward(self, tokens: torch.Tensor, blocked: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, tokens: torch.Tensor, blocked: torch.Tensor, cache: Cache | None = None
+    ) -> torch.Tensor:
         query, key, value = (
             layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, w/heads]
             for layer in (self.query, self.key, self.value)
         )
+        if cache is not None:
+            key, value = cache.append(key, value)
         scores = self.scores(torch.matmul(query * self.scale, key.transpose(2, 3)))
         scores = scores.masked_fill(blocked, MASKED)
         mixed = torch.matmul(torch.softmax(scores, dim=3), value)
@@ -69,8 +78,10 @@ class _Layer(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, inside), nn.GELU(), nn.Linear(inside, width))
 
-    def forward(self, tokens: torch.Tensor, blocked: torch.Tensor) -> torch.Tensor:
-        tokens = tokens + self.attention(self.norm1(tokens), blocked)
+    def forward(
+        self, tokens: torch.Tensor, blocked: torch.Tensor, cache: Cache | None = None
+    ) -> torch.Tensor:
+        tokens = tokens + self.attention(self.norm1(tokens), blocked, cache)
         return tokens + self.mlp(self.norm2(tokens))
 
 
@@ -97,6 +108,35 @@ class Transformer(nn.Module):
         for layer in self.layers:
             states = layer(states, blocked)
         return self.read(self.classifier, self.norm(states), mask)
+
+    def cache_sizes(self) -> CacheSizes | None:
+        """Return what `decode` keeps of a token; None of an encoder, whose tokens see those after them."""
+        attention = self.layers[0].attention
+        assert isinstance(attention, _Attention)
+        heads = attention.heads
+        width, longest = self.positions.shape[1], self.positions.shape[0]
+        return CacheSizes(len(self.layers), heads, width // heads, longest) if self.causal else None
+
+    def decode(
+        self, tokens: torch.Tensor, mask: torch.Tensor, past: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        """The logits of tokens [B, N] behind P earlier ones, and the keys and values of all, layer by layer.
+
+        Args:
+            tokens: the new ones.
+            mask: of all [B, P + N], 1 where there is no padding, which may stand on either side.
+            past: keys and values [B, heads, P, D] of each layer.
+        """
+        count = tokens.shape[1]
+        places = (mask.cumsum(1) - 1).clamp_min(0)[:, mask.shape[1] - count :]
+        states = self.words(tokens) + nn.functional.embedding(places, self.positions)
+        blocked = block_places(mask, count)
+        present: list[torch.Tensor] = []
+        for number, layer in enumerate(self.layers):
+            cache = Cache(past[2 * number], past[2 * number + 1])
+            states = layer(states, blocked, cache)
+            present += [cache.key, cache.value]
+        return self.read(self.classifier, self.norm(states), mask), *present
 
 
 def pool_mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,7 @@ from edgekd.bench import answer_jobs
 from edgekd.bench import engine_answers
 from edgekd.bench import golden
 from edgekd.bench import parity_file
+from edgekd.bench import states
 from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.errors import InputError
@@ -84,6 +85,7 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
 
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
+    from edgekd.learn import cache
     from edgekd.learn import deploy_form
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
@@ -99,7 +101,8 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
         else:
             form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
             written = _prepared(form.model, config.profile)
-            to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
+            deployed, interface = cache.with_cache(written, plan.interface)
+            to_onnx.write(deployed, made["model.onnx"], interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
         chosen = choose_groups(validation, config.golden, context.seed)
@@ -258,7 +261,7 @@ def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
         session = runtimes.find_runtime("onnxruntime").load({path.name: path}, "fp32", 1)
     except ValueError as error:
         raise InputError(f"export: {error}", hint="give export.opset another value") from error
-    return answer_jobs.run_pieces(session, group.inputs)
+    return answer_jobs.run_pieces(states.hide_states(session), group.inputs)
 
 
 def find_differences(

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import onnx
 
+from edgekd.interface import Interface
+
 INNER = "_inner"
 
 
@@ -37,3 +39,15 @@ def rename_ends(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
             listed[:] = [changed.get(name, name) for name in listed]
     for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         value.name = changed.get(value.name, value.name)
+
+
+def name_sums(graph: onnx.GraphProto, interface: Interface) -> None:
+    """Give axes that are sums of others, as ``past_length + text_length``, the names that the interface has, in place."""
+    wanted = {end.name: end for end in (*interface.inputs, *interface.outputs)}
+    for value in (*graph.input, *graph.output):
+        sizes = value.type.tensor_type.shape.dim
+        for at, name in (
+            interface.free_axes(wanted[value.name]).items() if value.name in wanted else ()
+        ):
+            if at < len(sizes) and "+" in sizes[at].dim_param:
+                sizes[at].dim_param = name

@@ -152,6 +152,7 @@ def _export(
         names = end_names.make_placeholders(ends)
         proto = _run_exporter(model, interface, opset, list(names), optimize=optimize)
         end_names.rename_ends(proto.graph, names)
+    end_names.name_sums(proto.graph, interface)
     return proto
 
 
