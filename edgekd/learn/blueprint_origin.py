@@ -27,9 +27,13 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
         return digest_files([Path(reference)])
     source = model_hub.parse_source(reference, reference)
     # what is neither folder nor repository is a name that the package knows
-    named = Path(reference) / model_hub.CONFIG
-    path = named if source is None else source.find_file(model_hub.CONFIG)
-    return {path.name: files.digest_file(path)} if path is not None and path.is_file() else {}
+    names = (model_hub.CONFIG, *model_hub.BESIDE)
+    found = [Path(reference) / name if source is None else source.find_file(name) for name in names]
+    return {
+        name: files.digest_file(path)
+        for name, path in zip(names, found, strict=True)
+        if path is not None and path.is_file()
+    }
 
 
 def digest_member(member: Member, name: str, *, allow_code: bool) -> dict[str, str]:

@@ -16,6 +16,9 @@ from edgekd.learn.packages import import_package
 
 LOCAL = "local-dir:"
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+MODULES, POOLING = "modules.json", "1_Pooling/config.json"
+"""What sentence-transformers writes beside a model: its parts in order, and how a text becomes one vector."""
+BESIDE = (MODULES, POOLING)
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The second is read without running anything in it, where the first is not there."""
 LEAST_VERSION = "1.0"

@@ -12,7 +12,9 @@ from edgekd.learn import preprocessing
 from edgekd.learn.models import timm
 from edgekd.learn.models import transformers
 from edgekd.learn.preprocessing import Preprocessing
+from edgekd.learn.text_network import TEXT_TYPES
 from edgekd.named_member import NamedMember
+from edgekd.tokenizer import FILE
 
 
 class PretrainedModel(NamedTuple):
@@ -47,6 +49,10 @@ def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> Pret
     if MODULES[model.name] is timm:
         found = preprocessing.read_timm(config, where)
         classes = preprocessing.name_timm_classes(config)
+    elif config.get("model_type") in TEXT_TYPES:
+        for name in (*model_hub.BESIDE, FILE):
+            pinned.find_file(name, allow_download=allow_download)
+        found, classes = Preprocessing(), ()
     else:
         path = pinned.find_file(model_hub.PREPROCESSOR, allow_download=allow_download)
         fields = files.read_json(path) if path is not None else {}

@@ -20,6 +20,8 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
     from torch import nn
 
@@ -64,7 +66,6 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import learner
     from edgekd.learn import weights
     from edgekd.learn.evaluation import read_split
-    from edgekd.learn.weight_names import fit_names
 
     allow = context.allow_code
     classes = () if config.for_training else config.classes
@@ -85,10 +86,8 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     if is_file:
         return _take_file(config, model, plan, given, context)
     found = weights.read_checkpoint(given["user_weights"])
-    tensors, taken_off = fit_names(model, found.tensors)
-    notes = [f"{config.file_name}: {note}" for note in found.notes]
-    if taken_off:
-        notes.append(f"{config.file_name}: {taken_off} is taken off the names of the weights")
+    tensors, renamed = _fit_names(config, model, found.tensors)
+    notes = [f"{config.file_name}: {note}" for note in (*found.notes, *renamed)]
     if config.preprocessing is not None:
         notes += _describe_preprocessing(config, given)
     if config.for_training:
@@ -115,6 +114,22 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     outputs = validation.outputs(model)
     learner.require_better_than_chance(model, outputs, validation, config.file_name)
     return learner.write(model, plan, [], given, context, outputs)
+
+
+def _fit_names(
+    config: LoadConfig, model: nn.Module, tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The tensors by the model's names, and sentences on what became of them."""
+    from edgekd.learn.text_network import TextNetwork
+    from edgekd.learn.text_weights import fit_text_weights
+    from edgekd.learn.weight_names import fit_names
+
+    if isinstance(model, TextNetwork):
+        fitted = fit_text_weights(model, tensors, begins_head=config.for_training)
+        return fitted.tensors, fitted.notes
+    named, taken_off = fit_names(model, tensors)
+    notes = (f"{taken_off} is taken off the names of the weights",) if taken_off else ()
+    return named, notes
 
 
 def _describe_preprocessing(config: LoadConfig, given: Given) -> list[str]:

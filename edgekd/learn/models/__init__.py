@@ -133,8 +133,9 @@ _BUILT_IN: dict[str, Member] = {
         "timm", "a model of the timm package: timm:NAME, timm:hf-hub:OWNER/NAME, timm:./FOLDER"
     )._replace(names="folder"),
     "transformers": _foreign(
-        "transformers", "an image classifier of transformers: transformers:FOLDER or OWNER/NAME"
-    )._replace(names="folder"),
+        "transformers",
+        "a text model or image classifier of transformers: transformers:FOLDER or OWNER/NAME",
+    )._replace(names="folder", supplied=("interface",)),
     "onnx": Member(
         f"{_HERE}.onnx",
         "onnx",
