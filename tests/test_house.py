@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "callable_package",
     },
     {"display", "files", "wire", "field", "plugins", "tokenizer"},
-    {"sources", "fields", "splits", "launch"},
+    {"sources", "fields", "splits", "launch", "tokenizer_difference"},
     {"settings", "dataset"},
     {"table", "signatures", "device", "value_info", "task", "task_check"},
     {"attributes", "code", "named_member"},

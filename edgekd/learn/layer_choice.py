@@ -9,6 +9,8 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 MOST_LAYERS = 1000
+CHOSEN = "chosen_layers"
+"""Attribute of a list of layers that is a part of a longer one: their numbers there."""
 _NUMBERS = re.compile(r"\d{1,4}([ ,-]+\d{1,4})*")
 
 

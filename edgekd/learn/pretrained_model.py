@@ -26,6 +26,8 @@ class PretrainedModel(NamedTuple):
     """Names in its own order; empty where nothing says them."""
     pins: dict[str, str]
     """Its repository and the commit of its files; empty of a folder."""
+    tokenizer: Path | None = None
+    """What its texts are taken apart with; None of images, or where its folder holds no tokenizer.json."""
 
 
 def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> PretrainedModel:
@@ -39,7 +41,7 @@ def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> Pret
         InputError: if the model has no weights, or its configuration is not what it should be.
         MachineError: if its files are not here and may not, or cannot, be downloaded.
     """
-    source = find_source(model)
+    source, tokenizer = find_source(model), None
     config_path = require_config(model, allow_download=allow_download)
     pinned = source.pin(config_path)
     config = files.read_json(config_path)
@@ -50,8 +52,9 @@ def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> Pret
         found = preprocessing.read_timm(config, where)
         classes = preprocessing.name_timm_classes(config)
     elif config.get("model_type") in TEXT_TYPES:
-        for name in (*model_hub.BESIDE, FILE):
+        for name in model_hub.BESIDE:  # the builder reads them
             pinned.find_file(name, allow_download=allow_download)
+        tokenizer = pinned.find_file(FILE, allow_download=allow_download)
         found, classes = Preprocessing(), ()
     else:
         path = pinned.find_file(model_hub.PREPROCESSOR, allow_download=allow_download)
@@ -61,7 +64,7 @@ def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> Pret
         classes = ()  # the builder reads them itself
     weights = model_hub.require_weights(pinned, allow_download=allow_download)
     pins = {} if source.folder else {source.repository: pinned.revision}
-    return PretrainedModel(weights, found, classes, pins)
+    return PretrainedModel(weights, found, classes, pins, tokenizer)
 
 
 def require_config(model: NamedMember, *, allow_download: bool = False) -> Path:

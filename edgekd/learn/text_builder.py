@@ -14,6 +14,7 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.interface import Interface
 from edgekd.learn import transformers_config
+from edgekd.learn.layer_choice import CHOSEN
 from edgekd.learn.layer_choice import parse_layers
 from edgekd.learn.text_network import POOLINGS
 from edgekd.learn.text_network import TEXT_TYPES
@@ -114,6 +115,8 @@ def build_text_network(
         pooling=(knobs.pooling or POOLINGS[0]) if use == "vector" else "",
     )
     model.stack = LayerStack(find_stack(network, len(chosen)), chosen, of)
+    if model.stack.path:
+        setattr(network.get_submodule(model.stack.path), CHOSEN, chosen)
     described = json.dumps({"model_type": fields["model_type"], **kept}, sort_keys=True)
     said = TextKnobs(pooling=model.pooling)._asdict()
     model.blueprint_arguments = {"reference": "", "config": described, **said}  # type: ignore[assignment]

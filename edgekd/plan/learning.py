@@ -59,12 +59,14 @@ def steps(
     for label, words in loaded.items():
         further, seed = label in trained, recipe.seed
         made = loading_label(label) if further else label
-        yield loading.load_step(words, made, folder, options, seed=seed, for_training=further)
+        yield loading.load_step(
+            recipe, words, made, folder, options, seed=seed, for_training=further
+        )
     if who.has_weights:
         further = not roles.begins_finished(recipe)
         seed = recipe.student_seed
         made = roles.LOADED
-        yield loading.load_step(who, made, folder, options, seed=seed, for_training=further)
+        yield loading.load_step(recipe, who, made, folder, options, seed=seed, for_training=further)
     yield rehearsal.rehearsal_step(recipe, profiles, options)
     for label, words in trained.items():
         yield tuning_step(f"tune-{label}", words.model, words.input, words.training, options)

@@ -36,6 +36,8 @@ class WeightsFile(NamedTuple):
     """Names of its classes in its own order, where its publisher says them."""
     preprocessing: Preprocessing | None = None
     """What it was trained with, where its publisher says it."""
+    tokenizer: Path | None = None
+    """What its texts were taken apart with, where its publisher says it."""
 
 
 def find_weights(words: Teacher | Student, folder: Path, options: Options) -> WeightsFile:
@@ -64,6 +66,7 @@ def find_weights(words: Teacher | Student, folder: Path, options: Options) -> We
         origins.join(origin, pins),
         found.classes,
         found.preprocessing,
+        found.tokenizer,
     )
 
 
@@ -93,6 +96,7 @@ def open_step(
 
 
 def load_step(
+    recipe: Recipe,
     words: Teacher | Student,
     label: str,
     folder: Path,
@@ -112,12 +116,9 @@ def load_step(
         preprocessing=weights.preprocessing,
         for_training=for_training,
     )
-    return Step(
-        label,
-        load.STAGE,
-        config,
-        wiring.split_inputs("validation"),
-        seed if for_training else 0,
-        external={"user_weights": weights.path},
-        origin=weights.origin,
-    )
+    takes, external = wiring.split_inputs("validation"), {"user_weights": weights.path}
+    if weights.tokenizer is not None:
+        external[load.MODEL_TOKENIZER] = weights.tokenizer
+        takes |= wiring.tokenizer_input(recipe)
+    seed = seed if for_training else 0
+    return Step(label, load.STAGE, config, takes, seed, external=external, origin=weights.origin)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from edgekd.learn.data import SOURCES
 from edgekd.recipe import Recipe
+from edgekd.tokenizer import FILE as TOKENIZER
 
 SYNTHESIZE = "synthesize"
 """The step that makes images from a teacher."""
@@ -13,6 +15,13 @@ Takes = dict[str, tuple[str, str]]
 def split_inputs(*names: str) -> Takes:
     """The named splits, and what describes them."""
     return {"data": ("data", "data.json")} | {name: ("data", name) for name in names}
+
+
+def tokenizer_input(recipe: Recipe) -> Takes:
+    """The file of the data's tokenizer; nothing where texts are taken apart otherwise, or there are none."""
+    source = recipe.data.source
+    named = SOURCES[source.name].built_in and source.arguments.get("tokenizer")
+    return {TOKENIZER: ("data", TOKENIZER)} if named else {}
 
 
 def training_inputs(recipe: Recipe) -> Takes:

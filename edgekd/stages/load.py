@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MODEL, IMPORT = "model.onnx", "import.json"
 """Of a user's own file."""
+MODEL_TOKENIZER = "model_tokenizer"
+"""The input with what published weights of a text model take texts apart with."""
 
 
 class LoadConfig(Settings):
@@ -81,6 +83,8 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     bare = plan.model_copy(
         update={"edits": (), "inside": None, "interface": plan.inside or plan.interface}
     )
+    if MODEL_TOKENIZER in given:
+        _require_same_tokenizer(config, given)
     torch.manual_seed(context.seed)  # for what the file lacks
     model = blueprint.build(bare, allow_code=context.allow_code)
     if is_file:
@@ -114,6 +118,28 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     outputs = validation.outputs(model)
     learner.require_better_than_chance(model, outputs, validation, config.file_name)
     return learner.write(model, plan, [], given, context, outputs)
+
+
+def _require_same_tokenizer(config: LoadConfig, given: Given) -> None:
+    """
+    Raises:
+        InputError: if texts become other tokens than those that the weights were trained on.
+    """
+    from edgekd.errors import InputError
+    from edgekd.tokenizer import FILE
+    from edgekd.tokenizer_difference import find_tokenizer_difference
+
+    if FILE not in given:
+        raise InputError(
+            f"{config.file_name}: got texts as bytes, want them as the tokens of the {FILE} in its folder",
+            hint="say `tokenizer: FOLDER` beside the source",
+        )
+    own = given[FILE].read_bytes()
+    if difference := find_tokenizer_difference(own, given[MODEL_TOKENIZER].read_bytes()):
+        raise InputError(
+            f"{config.file_name}: got texts taken apart by another tokenizer than the model's: {difference}",
+            hint="say its folder as `tokenizer` beside the source: all models of a run read the same tokens",
+        )
 
 
 def _fit_names(

@@ -16,6 +16,8 @@ from edgekd.interface import Interface
 from edgekd.learn import blueprint as blueprints
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.export import to_onnx
+from edgekd.learn.method.inheritance import AS_BUILT
+from edgekd.learn.method.inheritance import inherit_layers
 from edgekd.learn.text_network import TEXT_TYPES
 from tests.learn.text_network_example import CLASSES
 from tests.learn.text_network_example import ENCODERS
@@ -212,3 +214,13 @@ def test_what_differs_by_layer_is_chosen_with_it() -> None:
     model = build(fields, NEXT, keep_layers="0,3,7")
     want = [whole.no_rope_layers[number] for number in (0, 3, 7)]
     assert model.network.config.no_rope_layers == want and 0 in want
+
+
+def test_a_trained_teacher_gives_the_layers_that_the_student_names() -> None:
+    fields = describe("bert", num_hidden_layers=6)
+    teacher, student = build(fields, VECTOR), build(fields, VECTOR, keep_layers="0,2,4,5")
+    inherited = inherit_layers(student, teacher, "spread")
+    assert set(inherited) == set(student.state_dict()) and AS_BUILT not in inherited.values()
+    for new, old in enumerate((0, 2, 4, 5)):
+        stacks = [each.network.encoder.layer for each in (student, teacher)]
+        assert torch.equal(stacks[0][new].output.dense.weight, stacks[1][old].output.dense.weight)

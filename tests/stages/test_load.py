@@ -23,6 +23,10 @@ from edgekd.stage import Made
 from edgekd.stages import load as stage
 from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
+from tests.published_text_example import write_folder
+from tests.published_text_example import write_texts
+from tests.tokenizer_example import change
+from tests.tokenizer_example import pieces
 
 NAMES = ("ankle boot", "bag", "coat")
 
@@ -193,3 +197,43 @@ def test_images_that_a_network_takes_alone_are_made_for_it(given: dict[str, Path
     larger = made(channels=3, height=16, width=16)
     assert larger.edits[0] == {"name": "adapt", "channels": 3, "height": 16, "width": 16}
     assert made(Input(height=12), channels=3).edits[0]["channels"] == 1  # the recipe's word counts
+
+
+def read_texts(folder: Path, **words: Any) -> dict[str, Path]:
+    """What the stage `data` gives of texts of two classes."""
+    from edgekd.stages import data
+
+    source = {"name": "jsonl", "reference": str(write_texts(folder / "texts.jsonl")), **words}
+    config = data.DataConfig.model_validate({"source": source})
+    made = folder / "data"
+    made.mkdir()
+    context = Context(folder=made, checkpoints=folder / "kept", seed=0, progress=Silent())
+    found = data.run(config, {}, context)
+    return {
+        name.removesuffix(".json") if name == "data.json" else name: path
+        for name, path in found.items()
+    }
+
+
+def test_a_text_model_reads_the_tokens_of_its_own_tokenizer_alone(tmp_path: Path) -> None:
+    published = write_folder(tmp_path / "published")
+    texts = read_texts(tmp_path, tokenizer=str(published))
+    texts |= {"user_weights": published / "model.safetensors"}
+    texts |= {stage.MODEL_TOKENIZER: published / "tokenizer.json"}
+    words = {"model": f"transformers:{published}", "file_name": "bert", "for_training": True}
+    noted = Noted()
+    made = run(texts, tmp_path, noted, **words)
+    assert noted.notes == ["bert: classifier begins untrained"]
+    want = load_file(published / "model.safetensors")["encoder.layer.1.output.dense.weight"]
+    got = load_file(made["weights.safetensors"])
+    assert torch.equal(got["network.bert.encoder.layer.1.output.dense.weight"], want)
+    with pytest.raises(InputError, match="1 tensor|2 tensors missing"):
+        run(texts, tmp_path, Silent(), **words | {"for_training": False})
+    own = tmp_path / "own.json"
+    own.write_bytes(change(pieces(), normalizer__lowercase=False))
+    with pytest.raises(InputError, match="another tokenizer than the model's: normalizer"):
+        run(texts | {stage.MODEL_TOKENIZER: own}, tmp_path, Silent(), **words)
+    del texts["tokenizer.json"]
+    with pytest.raises(InputError, match="got texts as bytes") as caught:
+        run(texts, tmp_path, Silent(), **words)
+    assert "tokenizer: FOLDER" in (caught.value.hint or "")

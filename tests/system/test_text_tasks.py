@@ -115,3 +115,37 @@ def test_running_text(
     judge()
     (asked,) = json.loads(run("predict", "run/bundle", "Ada met Ro", "--json"))
     assert asked["answers"][0]["text"].startswith("next: 'm")
+
+
+@pytest.mark.slow
+def test_a_published_model_and_a_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    from tests.published_text_example import write_folder
+    from tests.published_text_example import write_texts
+
+    monkeypatch.chdir(tmp_path)
+    write_folder(Path("published"), num_hidden_layers=3)
+    write_texts(Path("texts.jsonl"))
+    model = {"name": "transformers:./published"}
+    recipe = {
+        "name": "texts",
+        "data": {"source": {"name": "jsonl", "reference": "texts.jsonl", "tokenizer": "published"}},
+        "views": {"count": 1},
+        "teacher": {"model": {**model, "pretrained": True}, "train": TRAIN},
+        "student": {"model": {**model, "keep_layers": "0,2"}, "train": TRAIN},
+        "learn": [
+            {"step": "distil", "losses": ["kd"], "inherit": {"rule": "spread"}},
+            {"step": "quantize", "calibration": "min-max", "train": None},
+        ],
+        "targets": [{"runtime": "onnxruntime", "precision": ["fp32", "int8"]}],
+        "measure": QUICK,
+    }
+    Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
+    told = run("compress", "recipe.yaml", "--store", "store", "--run-dir", "run")
+    assert "inherits" in told
+    result: dict[str, Any] = json.loads(Path("run/result.json").read_bytes())
+    assert all(row["score"] > 0.95 for row in result["candidates"] if row["score"] is not None)
+    judge()
+    assert "person" in run("predict", "run/bundle", "bob left")

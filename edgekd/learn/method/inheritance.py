@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.layer_choice import CHOSEN
+from edgekd.learn.layer_choice import spread_evenly
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
@@ -166,7 +168,7 @@ def _counterparts(
     yield path, there
     names = {name: name for name, _ in student.named_children()}
     if spread and _alike(student) and _alike(teacher):
-        names = _spread(list(names), [name for name, _ in teacher.named_children()])
+        names = _spread(student, teacher)
     below = dict(teacher.named_children())
     for name, child in student.named_children():
         other = names[name]
@@ -183,14 +185,16 @@ def _alike(module: nn.Module) -> bool:
     return len(kinds) == 1 and all(name.isdecimal() for name, _ in children)
 
 
-def _spread(names: list[str], others: list[str]) -> dict[str, str]:
-    """Each of the shorter list to one of the longer, evenly; a longer one keeps its names."""
-    steps, span = len(names) - 1, len(others) - 1
-    if steps >= span:
+def _spread(student: nn.Module, teacher: nn.Module) -> dict[str, str]:
+    """Each block of a list to one of the teacher's: those that the student was built of, where it names them, else
+    evenly; a longer list keeps its names."""
+    names, others = ([name for name, _ in each.named_children()] for each in (student, teacher))
+    if len(names) >= len(others):
         return {name: name for name in names}
-    if not steps:
-        return {names[0]: others[0]}
-    return {name: others[(2 * i * span + steps) // (2 * steps)] for i, name in enumerate(names)}
+    chosen = getattr(student, CHOSEN, ())
+    if len(chosen) != len(names) or chosen[-1] >= len(others):
+        chosen = spread_evenly(len(names), len(others))
+    return {name: others[number] for name, number in zip(names, chosen, strict=True)}
 
 
 def _joined(path: str, name: str) -> str:
