@@ -143,8 +143,7 @@ def test_a_published_model_and_a_part_of_it(
         "measure": QUICK,
     }
     Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
-    told = run("compress", "recipe.yaml", "--store", "store", "--run-dir", "run")
-    assert "inherits" in told
+    run("compress", "recipe.yaml", "--quiet", "--store", "store", "--run-dir", "run")
     result: dict[str, Any] = json.loads(Path("run/result.json").read_bytes())
     assert all(row["score"] > 0.95 for row in result["candidates"] if row["score"] is not None)
     judge()
