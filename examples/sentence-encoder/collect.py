@@ -35,7 +35,9 @@ def main(path: str) -> None:
         if fits and title not in found and body not in taken:
             found[title] = body
             taken.add(body)
-    ordered = sorted(found, key=lambda title: hashlib.sha256((title + found[title]).encode()).digest())
+    ordered = sorted(
+        found, key=lambda title: hashlib.sha256((title + found[title]).encode()).digest()
+    )
     lines = []
     for split, count in SPLITS.items():
         drawn, ordered = ordered[:count], ordered[count:]
