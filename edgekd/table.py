@@ -77,6 +77,9 @@ class Member(NamedTuple):
     """Whether a loss's student answers through its teacher's classifier."""
     over_tokens: bool = False
     """Whether a loss is summed over tokens, of which those without a label can be left out."""
+    reads_top_k: bool = False
+    """Whether a loss computes with stored answers of which only the likeliest classes are known; all others get logits
+    in which the rest are alike."""
     names: Literal["nothing", "code", "folder", "file"] = "nothing"
     """What the `reference` of a model names: the user's code, a folder with its config.json, or the model's own file."""
     package: str = ""

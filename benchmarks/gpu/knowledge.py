@@ -10,8 +10,8 @@ import cases
 import torch
 
 from edgekd.cores import count_cores
-from edgekd.learn import answers
 from edgekd.learn import arithmetic
+from edgekd.learn import teacher_answers
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Silent
 
@@ -29,7 +29,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("warm", "samples_per_s"):
             start = time.perf_counter()
-            answers.write_knowledge(teacher, samples, Path(folder) / name, resolved, Silent())
+            teacher_answers.write_knowledge(
+                teacher, samples, Path(folder) / name, resolved, Silent()
+            )
             found[name] = count / (time.perf_counter() - start)
     cases.write(options.output, found)
     images = torch.randn(net.batch, 3, net.size, net.size, device=device)

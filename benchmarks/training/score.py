@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn import answers
+from edgekd.learn import teacher_answers
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.schedule import learning_rate
 from edgekd.learn.schemes.offline import offline
@@ -131,7 +131,7 @@ def train_stored(
     curve = Curve()
     with tempfile.TemporaryDirectory() as folder:
         path, start = Path(folder) / "knowledge.npy", time.process_time()
-        answers.write_knowledge(teacher, samples, path, pair.FAST, Silent())
+        teacher_answers.write_knowledge(teacher, samples, path, pair.FAST, Silent())
         built_s = time.process_time() - start
         stored = finished.read_teacher(np.load(path, mmap_mode="r", allow_pickle=False))
         student, point = pair.build(pair.STUDENT, seed), make_clock(score, curve)

@@ -27,7 +27,7 @@ import pair
 import score
 import torch
 
-from edgekd.learn import answers
+from edgekd.learn import teacher_answers
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.schemes.offline import offline
 from edgekd.progress import Silent
@@ -73,7 +73,9 @@ def answer_s(network: Network, data: tuple[np.ndarray, ...]) -> float:
     teacher = pair.build(network, 0).to(memory_format=torch.channels_last)
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        answers.write_knowledge(teacher, samples, Path(folder) / "k.npy", pair.FAST, Silent())
+        teacher_answers.write_knowledge(
+            teacher, samples, Path(folder) / "k.npy", pair.FAST, Silent()
+        )
         return (time.process_time() - start) / 2
 
 

@@ -18,7 +18,7 @@ import pair
 import torch
 from torch import nn
 
-from edgekd.learn import answers
+from edgekd.learn import teacher_answers
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.schemes.offline import offline
 from edgekd.progress import Silent
@@ -44,7 +44,7 @@ def run(
         answers_file = folder / "knowledge.npy"
         if not answers_file.exists():
             unfinished = folder / "unfinished.npy"
-            answers.write_knowledge(teacher, samples, unfinished, pair.FAST, Silent())
+            teacher_answers.write_knowledge(teacher, samples, unfinished, pair.FAST, Silent())
             unfinished.rename(answers_file)
         teach = finished.read_teacher(np.load(answers_file, mmap_mode="r", allow_pickle=False))
     else:

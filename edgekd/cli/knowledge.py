@@ -181,13 +181,22 @@ def _show(entries: list[tuple[str, StoreEntry]], store: Store, as_json: bool) ->
         (
             row["key"][:12],
             row["label"] or "",
-            "one array" if row["answers"] is None else f"{row['answers']:,} answers",
+            _count_text(row),
             row["encoding"],
             bytes_text(row["size_bytes"]),
             "" if row["kl_nats"] is None else f"KL {row['kl_nats']:.2g} nats",
         )
         for row in rows
     )
+
+
+def _count_text(row: dict[str, Any]) -> str:
+    if row["answers"] is None:
+        return "one array"
+    if not row["places"]:
+        return f"{row['answers']:,} answers"
+    each = row["bytes_a_place"]
+    return f"{row['answers']:,} answers, {row['places']:,} places of {each} bytes"
 
 
 def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
@@ -201,9 +210,12 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
         "label": label or None,
         "size_bytes": sum(blob.size_bytes for blob in entry.files.values()),
         "answers": None,
+        "places": None,
+        "bytes_a_place": None,
         "encoding": "fp32",
         "largest_difference": None,
         "kl_nats": None,
+        "rest_probability": None,
         "layers": [],
     }
     if MANIFEST not in entry.files:
@@ -219,9 +231,12 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
     cut += f", {number_text(len(tapped), 'layer')} of which {pooled} pooled" if tapped else ""
     return found | {
         "answers": place.views * place.samples,
+        "places": place.rows if place.places else None,
+        "bytes_a_place": place.row_bytes if place.places else None,
         "encoding": settings.encoding + cut,
         "largest_difference": manifest.error.get("largest_difference"),
         "kl_nats": manifest.error.get("mean_divergence_nats"),
+        "rest_probability": manifest.error.get("mean_rest_probability"),
         "layers": [
             {"place": layer.place, "shape": list(layer.shape), "pooled": layer.is_pooled}
             for layer in tapped

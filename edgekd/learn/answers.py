@@ -1,12 +1,9 @@
-"""A finished model's answers: over a split, and over every view of the training split."""
+"""A finished model's answers to a split."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -18,23 +15,8 @@ from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
 from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
-from edgekd.learn import heap
-from edgekd.learn.data.loader import Samples
-from edgekd.learn.data.loader import prefetch
-from edgekd.learn.knowledge import filling
-from edgekd.learn.knowledge.filling import AskTeacher
-from edgekd.learn.knowledge.filling import Partners
-from edgekd.learn.knowledge.filling import Questions
-from edgekd.learn.knowledge.layers import StoredLayers
-from edgekd.learn.knowledge.layout import SHARD_BYTES
-from edgekd.learn.knowledge_settings import KnowledgeSettings
-from edgekd.learn.method.stored_layers import find_orders
-from edgekd.learn.method.stored_layers import take_layers
-from edgekd.learn.method.taps import Taps
-from edgekd.learn.parallel import ranks
-from edgekd.learn.parallel.in_step import InStep
-from edgekd.learn.settings import Arithmetic
-from edgekd.progress import Progress
+from edgekd.learn.forward_pass import Outputs
+from edgekd.learn.forward_pass import as_tuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,14 +24,16 @@ if TYPE_CHECKING:
     from edgekd.dataset import Dataset
     from edgekd.field import Rows
 
-MOST_SAMPLES = 256
+MOST_SAMPLES, MOST_OUTPUT_VALUES = 256, 2**25
+"""Samples that are answered at once, and values of all their outputs: 128 MiB in float32."""
 
 
-def batch_size(values: int) -> int:
-    """Return how many samples of so many input values a finished model answers at once."""
-    if arithmetic.choose_device().type != "cpu":
-        return MOST_SAMPLES
-    return max(1, min(MOST_SAMPLES, MOST_VALUES // max(1, values)))
+def batch_size(values: int, outputs: int = 0) -> int:
+    """Return how many samples of so many input values, and output values, a finished model answers at once."""
+    most = min(MOST_SAMPLES, MOST_OUTPUT_VALUES // max(1, outputs))
+    if arithmetic.choose_device().type == "cpu":
+        most = min(most, MOST_VALUES // max(1, values))
+    return max(1, most)
 
 
 def count_values(dataset: Dataset, rows: Mapping[str, Rows]) -> int:
@@ -91,7 +75,10 @@ def compute_outputs(
         InputError: if the model gives another number of outputs, or of several sizes.
     """
     model.eval()
-    size, total = batch_size(count_values(dataset, rows)), len(next(iter(rows.values())))
+    size, total = (
+        batch_size(count_values(dataset, rows)),
+        len(next(iter(rows.values()))),
+    )
     parts = []
     whole = dataset.prepare_inputs(rows) if has_places else None
     for start in range(0, total, size):
@@ -101,7 +88,7 @@ def compute_outputs(
             inputs = tuple(dataset.prepare_inputs(some).values())
         else:
             inputs = tuple(each[start:stop] for each in whole.values())
-        parts.append(_answer(model, inputs, precision, channels_last))
+        parts.append(answer_batch(model, inputs, precision, channels_last))
     if len(parts[0]) != len(names):
         raise InputError(f"model: got {len(parts[0])} outputs, want {', '.join(names)}")
     try:
@@ -111,186 +98,27 @@ def compute_outputs(
     return dict(zip(names, joined, strict=True))
 
 
-def write_knowledge(
-    teacher: nn.Module,
-    samples: Samples,
-    path: Path,
-    resolved: Arithmetic,
-    progress: Progress,
-) -> None:
-    """Fill `path` with the teacher's outputs, npy float32 [views, samples, ...].
-
-    Every view that training will show is answered once; later epochs, methods and students read it. Of a teacher
-    with several outputs each element has a field by number, ``0``, ``1``, of that output's shape. Several ranks take
-    the batches in turn, and the first writes what all answer.
-
-    Raises:
-        InputError: if an output's size changes from batch to batch.
-    """
-    views, total = samples.views.count, len(samples)
-    size = batch_size(count_values(samples.dataset, samples.rows))
-    teacher.eval()
-    out: np.memmap[Any, Any] | None = None
-    with arithmetic.deterministic_torch(0, resolved.threads), heap.keep_freed_memory():
-        for indices, view, given in _answer_all(teacher, samples, size, resolved):
-            if ranks.rank():
-                continue
-            if out is None:
-                out = _open_knowledge(path, (views, total), given)
-            try:
-                _store(out, view, indices, given)
-            except ValueError as error:
-                message = f"teacher: got outputs of several sizes, which cannot be stored: {error}"
-                raise InputError(message, hint="knowledge: online") from error
-            text = f"view {view + 1}/{views}"
-            progress.update(view * total + int(indices[-1]) + 1, views * total, text)
-    if out is not None:
-        out.flush()
-
-
-def _answer_all(
-    teacher: nn.Module, samples: Samples, size: int, resolved: Arithmetic
-) -> Iterator[tuple[NDArray[np.int64], int, tuple[NDArray[np.float32], ...]]]:
-    """Yield every view of every sample in order, a batch at a time: indices, view, answers."""
-    planned = [
-        (np.arange(start, min(start + size, len(samples))), view)
-        for view in range(samples.views.count)
-        for start in range(0, len(samples), size)
-    ]
-    turns = [planned[at : at + ranks.count()] for at in range(0, len(planned), ranks.count())]
-    own = [turn[min(ranks.rank(), len(turn) - 1)] for turn in turns]
-    jobs = [functools.partial(samples.batch, *each) for each in own]
-    for turn, batch in zip(turns, prefetch(jobs, samples.needed_workers), strict=True):
-        given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
-        sizes = [len(indices) for indices, _ in turn]
-        parts = [ranks.gather_rows(each, sizes) for each in given]
-        for number, (indices, view) in enumerate(turn):
-            yield indices, view, tuple(part[number] for part in parts)
-
-
-def fill_knowledge(
-    teacher: nn.Module,
-    samples: Samples,
-    settings: KnowledgeSettings,
-    origin: Mapping[str, Any],
-    folder: Path,
-    resolved: Arithmetic,
-    progress: Progress,
-    layers: StoredLayers | None = None,
-) -> dict[str, Path]:
-    """Store the same answers as `write_knowledge` in shards; a killed fill goes on where it was.
-
-    Args:
-        teacher: who is asked.
-        samples: the training split and its views.
-        settings: how answers are stored.
-        origin: what they are of.
-        folder: survives a kill.
-        resolved: the teacher's arithmetic.
-        progress: is told how far it is.
-        layers: of the teacher that are stored beside them.
-
-    Returns:
-        The manifest and the shards by name.
-
-    Raises:
-        InputError, MachineError: as `filling.fill_store`.
-    """
-    size = batch_size(count_values(samples.dataset, samples.rows))
-    teacher.eval()
-    with arithmetic.deterministic_torch(0, resolved.threads), heap.keep_freed_memory():
-        if layers is not None:
-            size = max(1, min(size, SHARD_BYTES // (4 * layers.values)))
-            layers = _order_layers(layers, teacher, samples, resolved)
-        in_step = _keep_in_step(teacher, samples, resolved)
-        ask = _build_ask(teacher, samples, resolved, layers, in_step)
-        questions = Questions(ask, samples.views.count, len(samples), size, layers)
-        wait = ranks.wait_for_all if in_step is None else in_step.wait
-        partners = Partners(ranks.rank(), ranks.count(), wait)
-        made = filling.fill_store(questions, settings, origin, folder, progress, partners)
-        if in_step is not None:
-            in_step.wait()  # the first rank asks some again at the end
-        return made
-
-
-def _keep_in_step(teacher: nn.Module, samples: Samples, resolved: Arithmetic) -> InStep | None:
-    """What lets ranks that share out a teacher's parameters answer unequally many batches; None where they do not."""
-    if ranks.count() == 1:
-        return None
-    from edgekd.learn.parallel.sharding import is_sharded  # what it imports takes a second
-
-    if not is_sharded(teacher):
-        return None
-    inputs = samples.batch(np.arange(1), 0).inputs
-    along = (teacher, inputs, resolved.precision, resolved.channels_last)
-    return InStep(functools.partial(_answer, *along))
-
-
-def _order_layers(
-    layers: StoredLayers, teacher: nn.Module, samples: Samples, resolved: Arithmetic
-) -> StoredLayers:
-    inputs = samples.batch(np.arange(min(2, len(samples))), 0).inputs
-    run = functools.partial(_answer, teacher, inputs, resolved.precision, resolved.channels_last)
-    try:
-        return find_orders(layers, teacher, run)
-    except ValueError as error:
-        raise InputError(f"teacher: {error}", hint="knowledge: online") from error
-
-
-def _build_ask(
-    teacher: nn.Module,
-    samples: Samples,
-    resolved: Arithmetic,
-    layers: StoredLayers | None,
-    in_step: InStep | None,
-) -> AskTeacher:
-    taps = Taps(teacher, [] if layers is None else [each.place for each in layers.tapped])
-
-    def ask(
-        view: int, batches: Sequence[NDArray[np.int64]]
-    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
-        jobs = [functools.partial(samples.batch, indices, view) for indices in batches]
-        for batch in prefetch(jobs, samples.needed_workers):
-            if in_step is not None:
-                in_step.ask()
-            with taps as values:
-                given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
-            yield given if layers is None else (*given, *take_layers(layers, values))
-
-    return ask
-
-
-def _open_knowledge(
-    path: Path, shape: tuple[int, int], given: tuple[NDArray[np.float32], ...]
-) -> np.memmap[Any, Any]:
-    if len(given) == 1:
-        whole = (*shape, *given[0].shape[1:])
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=whole)
-    ends = [(str(number), np.float32, each.shape[1:]) for number, each in enumerate(given)]
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(ends), shape=shape)
-
-
-def _store(
-    out: NDArray[Any],
-    view: int,
-    indices: NDArray[np.int64],
-    given: tuple[NDArray[np.float32], ...],
-) -> None:
-    if out.dtype.names is None:
-        (out[view, indices],) = given
-        return
-    for name, each in zip(out.dtype.names, given, strict=True):
-        out[name][view, indices] = each
-
-
-def _answer(
-    model: nn.Module, inputs: tuple[NDArray[Any], ...], precision: str, channels_last: bool
+def answer_batch(
+    model: nn.Module,
+    inputs: tuple[NDArray[Any], ...],
+    precision: str,
+    channels_last: bool,
 ) -> tuple[NDArray[np.float32], ...]:
+    """A model's outputs to what it takes, without gradient, in float32."""
+    outputs = run_batch(model, inputs, precision, channels_last)
+    return tuple(each.float().cpu().numpy() for each in outputs)
+
+
+def run_batch(
+    model: nn.Module,
+    inputs: tuple[NDArray[Any], ...],
+    precision: str,
+    channels_last: bool,
+) -> Outputs:
+    """The same as tensors, where and in what precision the model gives them."""
     where = next(model.parameters()).device
     tensors = [torch.from_numpy(each).to(where) for each in inputs]
     tensors = [arithmetic.to_memory_format(each, channels_last) for each in tensors]
     dtype = arithmetic.AUTOCAST[precision]
     with torch.no_grad(), torch.autocast(where.type, dtype, enabled=dtype is not None):
-        given = model(*tensors)
-        outputs = given if isinstance(given, tuple) else (given,)
-        return tuple(each.float().cpu().numpy() for each in outputs)
+        return as_tuple(model(*tensors))

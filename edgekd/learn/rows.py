@@ -28,7 +28,7 @@ def find_counting(target: Tensor, classes: int) -> Tensor:
 
 
 def to_rows(logits: Tensor, class_axis: int, counting: Tensor | None = None) -> Tensor:
-    """The logits of every place that counts.
+    """The logits of every place that counts; where all do and the classes come last, a view of them.
 
     Args:
         logits: [B, ..., C, ...].
@@ -49,7 +49,7 @@ def to_rows(logits: Tensor, class_axis: int, counting: Tensor | None = None) -> 
             f"want logits and targets of the same places, got {tuple(logits.shape)} with classes on axis "
             f"{class_axis} and {tuple(counting.shape)}"
         )
-    return moved[counting]
+    return moved.flatten(0, -2) if counting.all() else moved[counting]
 
 
 def target_rows(target: Tensor, counting: Tensor) -> Tensor:

@@ -96,6 +96,13 @@ def has_places(end: Tensor) -> bool:
     return end.kind == "logits" and end.class_axis >= 1 and len(end.shape) > 2
 
 
+def is_place_classifier(outputs: Sequence[Tensor]) -> bool:
+    """Return whether a model gives logits [B, L, C] alone: one class of every place of a sequence."""
+    if len(outputs) != 1 or not has_places(outputs[0]):
+        return False
+    return outputs[0].class_axis == 2 and len(outputs[0].shape) == 3
+
+
 def find_answer(outputs: Sequence[Tensor]) -> int | None:
     """Of several outputs which one is read for what gives the logits: the first logits, or else the first; None of one."""
     if len(outputs) == 1:

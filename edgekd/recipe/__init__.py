@@ -101,6 +101,7 @@ class Recipe(Settings):
             self.student,
             has_teacher=self.teacher is not None,
             lengths_vary=entry is not None and entry.lengths_vary,
+            stores_places=self.knowledge is not None,
         )
 
     def settle_knowledge(self, said: Mapping[recipe_text.Key, str]) -> Recipe:

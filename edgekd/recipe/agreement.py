@@ -21,6 +21,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import is_classifier
+from edgekd.learn.signals import is_place_classifier
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.learn.view_settings import Views
@@ -73,8 +74,11 @@ def find_knowledge_fault(
     may = any(step.may_store_layers for step in distillations(steps))
     if not may and not any(step.answers == "stored" for step in steps):
         return ("knowledge",), "got it, want it left out: no step of learning reads stored answers"
-    if knowledge.top_k is not None and ends is not None and not is_classifier(ends.outputs):
-        message = f"got {knowledge.top_k}, want it left out: it is for one class a sample"
+    if knowledge.top_k is None or ends is None:
+        return None
+    if not is_classifier(ends.outputs) and not is_place_classifier(ends.outputs):
+        got = f"got {knowledge.top_k}, want it left out"
+        message = f"{got}: it is for one class a sample, or a token"
         return ("knowledge", "top_k"), message
     return None
 

@@ -32,7 +32,7 @@ from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
 from edgekd.table import find_signature
 
-LENGTHS_VARY = "answers are as long as their texts"
+LENGTHS_VARY = "answers are as long as their texts, and `knowledge` does not say how one is stored"
 """Why a task's answers are no array of one size."""
 
 
@@ -106,6 +106,7 @@ def resolve_steps(
     *,
     has_teacher: bool = True,
     lengths_vary: bool = False,
+    stores_places: bool = False,
 ) -> tuple[LearningStep, ...]:
     """Resolve the steps of a recipe, in order; what recovers a smaller student is a step of its own after it.
 
@@ -115,9 +116,18 @@ def resolve_steps(
         has_teacher: whether the recipe has one. Where it has none and a step names none, labels alone teach if the
             losses want no more; what was made smaller recovers by what it was; a quantized student hears itself.
         lengths_vary: whether answers are as long as their texts: then teachers answer live.
+        stores_places: unless the recipe says how an answer to one token is stored; layers are live anyway.
     """
     steps = _resolve(learn, student, has_teacher)
-    return tuple(map(_ask_live, steps) if lengths_vary else steps)
+    return tuple(
+        _ask_live(step) if lengths_vary and not (stores_places and _reads_answers(step)) else step
+        for step in steps
+    )
+
+
+def _reads_answers(step: LearningStep) -> bool:
+    """Whether what a step reads of its teachers are answers alone."""
+    return not (isinstance(step, Distillation) and (step.may_store_layers or step.why_online))
 
 
 def _ask_live(step: LearningStep) -> LearningStep:

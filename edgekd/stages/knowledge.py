@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekd.learn.data.loader import Samples
+    from edgekd.learn.places import Places
 
 ARRAY = "knowledge.npy"
 """All answers as one array, where a recipe does not say how they are stored."""
@@ -46,8 +47,8 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
 
     With inputs `layers_1`, `layers_2` those layers of the teacher lie beside the answers, in shards.
     """
-    from edgekd.learn import answers
     from edgekd.learn import arrays
+    from edgekd.learn import teacher_answers
     from edgekd.learn.assembly.live_teacher import load_teacher
     from edgekd.learn.knowledge.importing import import_remains
     from edgekd.learn.knowledge.layers import merge_layers
@@ -65,7 +66,7 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     layers = merge_layers(map(read_layers, _list_layers(given)))
     if config.storage is not None or layers is not None:
         import_remains(context.remains, context.checkpoints)
-        return answers.fill_knowledge(
+        return teacher_answers.fill_knowledge(
             teacher,
             samples,
             config.storage or EXACT,
@@ -74,10 +75,21 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
             resolved,
             context.progress,
             layers,
+            None if layers is not None else _find_places(samples, context),
         )
     out = context.folder / ARRAY
-    answers.write_knowledge(teacher, samples, out, resolved, context.progress)
+    teacher_answers.write_knowledge(teacher, samples, out, resolved, context.progress)
     return {ARRAY: out}
+
+
+def _find_places(samples: Samples, context: Context) -> Places | None:
+    from edgekd.learn.places import find_places
+    from edgekd.task import interface_of
+    from edgekd.tasks import load_task
+
+    task = load_task(samples.dataset.task, allow_code=context.allow_code)
+    outputs = interface_of(task, samples.dataset).outputs
+    return find_places(samples.dataset, samples.rows, outputs)
 
 
 def describe_origin(config: KnowledgeConfig, given: Given, samples: Samples) -> dict[str, Any]:

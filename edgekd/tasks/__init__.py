@@ -123,6 +123,7 @@ BUILT_IN: dict[str, TaskEntry] = {
             losses=("{name: forward-kl, weight: 0.9}", "{name: cross-entropy, weight: 0.1}"),
             knowledge="online",
         ),
+        lengths_vary=True,
     ),
 }
 

@@ -17,6 +17,7 @@ from edgekd.field import from_rows
 from edgekd.fields.image import Image
 from edgekd.fields.tokens import Tokens
 from edgekd.learn import answers
+from edgekd.learn import teacher_answers
 from edgekd.learn.answers import MOST_SAMPLES
 from edgekd.learn.answers import batch_size
 from edgekd.learn.attack import robust_accuracy
@@ -73,7 +74,7 @@ def everything(model: nn.Module, given: np.ndarray, folder: Path) -> dict[str, n
         views=Views(count=2, flip=True),
         seed=1,
     )
-    answers.write_knowledge(model, samples, folder / "k.npy", PLAIN, Silent())
+    teacher_answers.write_knowledge(model, samples, folder / "k.npy", PLAIN, Silent())
     split = EvaluationSplit(TASK, samples.dataset, samples.rows)
     return {
         "logits": split.outputs(model)["logits"],
@@ -143,10 +144,12 @@ def test_shards_hold_the_same_bits_as_the_array(
     samples = data_example.samples(
         images=images(9), labels=labels, classes=3, image=SMALL, views=views, seed=1
     )
-    answers.write_knowledge(model, samples, tmp_path / "k.npy", PLAIN, Silent())
+    teacher_answers.write_knowledge(model, samples, tmp_path / "k.npy", PLAIN, Silent())
     settings = KnowledgeSettings(encoding="fp32")
     (tmp_path / "work").mkdir()
-    made = answers.fill_knowledge(model, samples, settings, {}, tmp_path / "work", PLAIN, Silent())
+    made = teacher_answers.fill_knowledge(
+        model, samples, settings, {}, tmp_path / "work", PLAIN, Silent()
+    )
     _, reader = open_shards({f"k/{name}": path for name, path in made.items()}, "k")
     assert reader.layout.shards == 4 and not model.training
     for view, want in enumerate(np.load(tmp_path / "k.npy")):
@@ -168,7 +171,7 @@ def test_knowledge_is_each_view_s_answer(
         seed=1,
     )
     resolved = Arithmetic(precision=precision, channels_last=channels_last, threads=1)
-    answers.write_knowledge(model, samples, tmp_path / "k.npy", resolved, Silent())
+    teacher_answers.write_knowledge(model, samples, tmp_path / "k.npy", resolved, Silent())
     knowledge = np.load(tmp_path / "k.npy")
     assert knowledge.shape == (3, 9, 3) and not model.training
     weight, bias = (tensor.detach().numpy() for tensor in (model.fc.weight, model.fc.bias))

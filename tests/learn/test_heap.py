@@ -18,8 +18,8 @@ import pytest
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn import answers
 from edgekd.learn import heap
+from edgekd.learn import teacher_answers
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.method.loss import bind_terms
@@ -140,12 +140,12 @@ def learn(model: nn.Module, folder: Path) -> None:
 
 
 def write_array(model: nn.Module, folder: Path) -> None:
-    answers.write_knowledge(model, samples(), folder / "k.npy", PLAIN, Silent())
+    teacher_answers.write_knowledge(model, samples(), folder / "k.npy", PLAIN, Silent())
 
 
 def fill_shards(model: nn.Module, folder: Path) -> None:
     settings = KnowledgeSettings()
-    answers.fill_knowledge(model, samples(), settings, {}, folder, PLAIN, Silent())
+    teacher_answers.fill_knowledge(model, samples(), settings, {}, folder, PLAIN, Silent())
 
 
 @pytest.mark.parametrize("work", [learn, write_array, fill_shards])

@@ -68,8 +68,7 @@ def fetch_shards(url: str, folder: Path) -> None:
     manifest = fetch_manifest(url)
     for number, digest in enumerate(manifest.digests):
         goal = folder / f"{number:05}-{digest}.rows"
-        _, start, stop = manifest.layout.locate_shard(number)
-        size_bytes = (stop - start) * manifest.layout.row_bytes
+        size_bytes = manifest.layout.shard_bytes(number)
         if goal.is_file() and files.digest_file(goal, follow=False) == digest:
             continue
         with suppress(InputError):  # asked anew
@@ -109,7 +108,8 @@ def _open(url: str, name: str) -> Iterator[BinaryIO]:
         fsspec: Any = importlib.import_module("fsspec")
     except ImportError as error:
         raise MachineError(
-            f"{url}: got no fsspec, which reads URLs, want it installed", hint="pip install fsspec"
+            f"{url}: got no fsspec, which reads URLs, want it installed",
+            hint="pip install fsspec",
         ) from error
     where = f"{url.rstrip('/')}/{name}"
     try:

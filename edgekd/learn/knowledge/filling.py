@@ -21,6 +21,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.knowledge import layout
 from edgekd.learn.knowledge.fidelity import AnswerErrors
+from edgekd.learn.knowledge.fidelity import find_cut_errors
 from edgekd.learn.knowledge.fidelity import find_errors
 from edgekd.learn.knowledge.fidelity import join_errors
 from edgekd.learn.knowledge.importing import read_imported_manifest
@@ -29,6 +30,7 @@ from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.layout import StoreLayout
 from edgekd.learn.knowledge.layout import plan_layout
 from edgekd.learn.knowledge.reading import KnowledgeReader
+from edgekd.learn.knowledge.rows import CutLogits
 from edgekd.learn.knowledge.rows import RowCode
 from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.learn.knowledge_settings import KnowledgeSettings
@@ -38,10 +40,11 @@ if TYPE_CHECKING:
 
     from edgekd.progress import Progress
 
-AskTeacher = Callable[
-    [int, "Sequence[NDArray[np.int64]]"], "Iterator[tuple[NDArray[np.float32], ...]]"
-]
-"""A teacher's outputs [B, ...] to each batch of sample indices [B], in their order, through a view of that number."""
+Answer = CutLogits | tuple["NDArray[np.float32]", ...]
+"""A teacher's outputs [B, ...]; of one asked for every place its logits [P, V], sample after sample, or what is stored
+of those."""
+AskTeacher = Callable[[int, "Sequence[NDArray[np.int64]]"], Iterator[Answer]]
+"""The answer to each batch of sample indices [B], in their order, through a view of that number."""
 SAVE_EVERY_S = 60.0
 """How much work a kill may cost."""
 VERIFIED_BATCHES = 4
@@ -58,6 +61,12 @@ class Questions(NamedTuple):
     """Samples that are asked about at once; a batch is of one view."""
     layers: StoredLayers | None = None
     """What is given after the outputs, each in the order in which it is stored; None is nothing."""
+    lengths: NDArray[np.int64] | None = None
+    """[samples], places of each, where every place has a row."""
+
+    def count_rows(self, start: int, stop: int) -> int:
+        """Rows of the samples from `start` to `stop`."""
+        return stop - start if self.lengths is None else int(self.lengths[start:stop].sum())
 
 
 class Partners(NamedTuple):
@@ -102,7 +111,7 @@ def fill_store(
     if partners.rank == 0:
         files.sweep_temporaries(folder)
     place = _plan(questions, settings)
-    brought = read_imported_manifest(folder, place, origin)
+    brought = read_imported_manifest(folder, place, origin, questions.lengths)
     if brought is not None:
         place = brought.layout
     _require_room(folder, place)
@@ -128,7 +137,8 @@ def fill_store(
 
 def _plan(questions: Questions, settings: KnowledgeSettings) -> StoreLayout:
     """The layout of what the teacher gives, by its first answers."""
-    (outputs,) = questions.ask(0, [np.arange(min(questions.batch, questions.samples))])
+    (given,) = questions.ask(0, [np.arange(min(questions.batch, questions.samples))])
+    outputs = given if isinstance(given, tuple) and not isinstance(given, CutLogits) else (given,)
     shapes = tuple(tuple(each.shape[1:]) for each in outputs)
     beside = 0 if questions.layers is None else len(questions.layers.tapped)
     answers = shapes[: len(shapes) - beside]
@@ -139,7 +149,8 @@ def _plan(questions: Questions, settings: KnowledgeSettings) -> StoreLayout:
             hint="leave top_k out",
         )
     code = RowCode(settings, shapes, beside)
-    return plan_layout(code, questions.views, questions.samples, questions.batch)
+    sizes = questions.views, questions.samples, questions.batch
+    return plan_layout(code, *sizes, questions.lengths)
 
 
 def _require_room(folder: Path, place: StoreLayout) -> None:
@@ -156,52 +167,76 @@ def _require_room(folder: Path, place: StoreLayout) -> None:
 
 
 def _fill_shard(
-    number: int, questions: Questions, place: StoreLayout, folder: Path, progress: Progress
+    number: int,
+    questions: Questions,
+    place: StoreLayout,
+    folder: Path,
+    progress: Progress,
 ) -> Path:
     """The file of a shard; what a killed fill left of it is gone on from."""
     view, start, stop = place.locate_shard(number)
-    path, rows = _take_up(folder, number, place, questions.batch, stop - start)
-    done, saved_at = len(rows), time.monotonic()
+    head = _describe_lengths(questions, start, stop)
+    path, found, done = _take_up(folder, number, place, questions, head)
+    saved_at = time.monotonic()
     batches = [
-        np.arange(at, min(at + questions.batch, stop))
-        for at in range(start + done, stop, questions.batch)
+        np.arange(at, min(at + questions.batch, stop)) for at in range(done, stop, questions.batch)
     ]
-    rows = np.concatenate([rows, np.empty((stop - start - done, place.row_bytes), np.uint8)])
+    rows = np.empty((questions.count_rows(start, stop), place.row_bytes), np.uint8)
+    end = len(found)
+    rows[:end] = found
     for indices, outputs in zip(batches, questions.ask(view, batches), strict=True):
         try:
-            rows[done : done + len(indices)] = place.code.encode(outputs)
+            made = _encode(place.code, outputs)
+            rows[end : end + len(made)] = made
         except ValueError as error:
             message = f"teacher: its answers cannot be stored: {error}"
             raise InputError(message, hint="knowledge: online") from error
-        done += len(indices)
+        end, done = end + len(made), done + len(indices)
         text = f"view {view + 1}/{questions.views}"
         total = questions.views * questions.samples
-        progress.update(view * questions.samples + start + done, total, text)
-        if done == stop - start or time.monotonic() - saved_at >= SAVE_EVERY_S:
-            path, saved_at = _save(folder, number, rows[:done], path), time.monotonic()
+        progress.update(view * questions.samples + done, total, text)
+        if done == stop or time.monotonic() - saved_at >= SAVE_EVERY_S:
+            path, saved_at = (
+                _save(folder, number, head, rows[:end], path),
+                time.monotonic(),
+            )
     return path
 
 
+def _encode(code: RowCode, outputs: Answer) -> NDArray[np.uint8]:
+    return code.encode_cut(outputs) if isinstance(outputs, CutLogits) else code.encode(outputs)
+
+
+def _describe_lengths(questions: Questions, start: int, stop: int) -> bytes:
+    """What stands before the rows of a shard: how many places its samples have, where every place has a row."""
+    if questions.lengths is None:
+        return b""
+    return questions.lengths[start:stop].astype(layout.LENGTH).tobytes()
+
+
 def _take_up(
-    folder: Path, number: int, place: StoreLayout, batch: int, wanted: int
-) -> tuple[Path, NDArray[np.uint8]]:
-    """The longest sound beginning of a shard and its file; what is broken goes."""
-    path, rows = folder, np.empty((0, place.row_bytes), np.uint8)
+    folder: Path, number: int, place: StoreLayout, questions: Questions, head: bytes
+) -> tuple[Path, NDArray[np.uint8], int]:
+    """The file with the longest sound beginning of a shard, its rows, and the first sample that it lacks; what is broken
+    goes."""
+    _, start, stop = place.locate_shard(number)
+    borders = (*range(start + questions.batch, stop, questions.batch), stop)
+    ends = {len(head) + questions.count_rows(start, at) * place.row_bytes: at for at in borders}
+    path, rows, done = folder, np.empty((0, place.row_bytes), np.uint8), start
     for each in folder.glob(f"{number:05}-*.rows"):
-        count, odd = divmod(each.stat().st_size, place.row_bytes)
-        fits = not odd and (count == wanted or (count < wanted and count % batch == 0))
-        sound = fits and files.digest_file(each, follow=False) == _digest_of(each)
-        if sound and count > len(rows):
-            each, path = path, each
-            rows = np.fromfile(path, np.uint8).reshape(count, -1)
+        border = ends.get(each.stat().st_size, start)
+        sound = border > done and files.digest_file(each, follow=False) == _digest_of(each)
+        if sound and (data := each.read_bytes()).startswith(head):
+            each, path, done = path, each, border
+            rows = np.frombuffer(data, np.uint8)[len(head) :].reshape(-1, place.row_bytes)
         if each != folder:
             files.remove(each)
-    return path, rows
+    return path, rows, done
 
 
-def _save(folder: Path, number: int, rows: NDArray[np.uint8], before: Path) -> Path:
+def _save(folder: Path, number: int, head: bytes, rows: NDArray[np.uint8], before: Path) -> Path:
     """Put the rows of a shard on the disk in place of what was there of it."""
-    data = rows.tobytes()
+    data = head + rows.tobytes()
     path = folder / f"{number:05}-{files.digest_bytes(data)}.rows"
     files.write_bytes(path, data)
     if before not in (folder, path):
@@ -230,15 +265,13 @@ def _verify(
     chosen = np.random.Generator(np.random.PCG64(total)).choice(
         total, max(1, min(VERIFIED_BATCHES, total // 16)), replace=False
     )
-    errors, layers = [], reader.layout.code.layers
+    errors, code = [], reader.layout.code
     for view, piece in (divmod(int(each), len(starts)) for each in np.sort(chosen)):
         indices = np.arange(starts[piece], min(starts[piece] + questions.batch, questions.samples))
         (outputs,) = questions.ask(view, [indices])
-        stored = reader.read_rows(view, indices)
-        found = find_errors(outputs, reader.layout.code.decode(stored), layers)
-        ours = reader.layout.code.encode(outputs)
+        stored, ours = reader.read_rows(view, indices), _encode(code, outputs)
+        found, usual = (_compare(code, outputs, rows) for rows in (stored, ours))
         same = np.array_equal(stored, ours)
-        usual = find_errors(outputs, reader.layout.code.decode(ours), layers)
         if not same and (are_ours or not _are_near(found, usual, outputs)):
             for path in (folder / MANIFEST, *folder.glob("*.rows")):
                 files.remove(path)
@@ -250,10 +283,16 @@ def _verify(
     return join_errors(errors)
 
 
-def _are_near(
-    found: AnswerErrors, usual: AnswerErrors, outputs: Sequence[NDArray[np.float32]]
-) -> bool:
-    spread = max(float(each.max() - each.min()) for each in outputs)
+def _compare(code: RowCode, outputs: Answer, rows: NDArray[np.uint8]) -> AnswerErrors:
+    """How far answers that are read back are off."""
+    if isinstance(outputs, CutLogits):
+        return find_cut_errors(outputs, code.decode_cut(rows), code.settings.temperature)
+    return find_errors(outputs, code.decode(rows), code.layers)
+
+
+def _are_near(found: AnswerErrors, usual: AnswerErrors, outputs: Answer) -> bool:
+    values = (outputs.values,) if isinstance(outputs, CutLogits) else outputs
+    spread = max(float(each.max() - each.min()) for each in values)
     near = found.difference.max() <= 2 * usual.difference.max() + spread / 100
     within = found.layer_difference.max() <= 2 * usual.layer_difference.max() + 1 / 100
     return bool(near and within)

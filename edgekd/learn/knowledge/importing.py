@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd import files
@@ -15,9 +16,14 @@ from edgekd.errors import InputError
 from edgekd.learn.knowledge import layout
 from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.layout import StoreLayout
+from edgekd.learn.knowledge.layout import count_places
 from edgekd.learn.knowledge.layout import require_same_origin
 from edgekd.learn.knowledge.reading import require_size
 from edgekd.learn.knowledge_settings import MANIFEST
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAY_DIFFER = ("arithmetic",)
 """What an origin may have otherwise: threads and precision of another machine."""
@@ -50,9 +56,11 @@ def import_files(locate: Callable[[str], Path], folder: Path) -> None:
     """
     manifest = layout.read_manifest(locate(MANIFEST))
     for number, digest in enumerate(manifest.digests):
-        path, goal = locate(layout.shard_name(number)), folder / f"{number:05}-{digest}.rows"
-        _, start, stop = manifest.layout.locate_shard(number)
-        size_bytes = (stop - start) * manifest.layout.row_bytes
+        path, goal = (
+            locate(layout.shard_name(number)),
+            folder / f"{number:05}-{digest}.rows",
+        )
+        size_bytes = manifest.layout.shard_bytes(number)
         with suppress(InputError):  # asked anew
             require_size(path, size_bytes)
             copy = functools.partial(shutil.copyfile, path)
@@ -80,9 +88,18 @@ def import_remains(remains: Mapping[str, Path], folder: Path) -> None:
 
 
 def read_imported_manifest(
-    folder: Path, place: StoreLayout, origin: Mapping[str, Any]
+    folder: Path,
+    place: StoreLayout,
+    origin: Mapping[str, Any],
+    lengths: NDArray[np.int64] | None = None,
 ) -> KnowledgeManifest | None:
     """The manifest beside shards that are there already: of an imported store, or of a fill that was killed at its end.
+
+    Args:
+        folder: where they lie.
+        place: how the answers would be laid out here; shards may have other sizes.
+        origin: what the answers are of.
+        lengths: [samples], places of each, where every place has a row.
 
     Raises:
         InputError: if they are of something else; they are removed.
@@ -92,7 +109,8 @@ def read_imported_manifest(
         return None
     manifest = layout.read_manifest(path)
     wanted = {name: value for name, value in origin.items() if name not in MAY_DIFFER}
-    same_rows = place._replace(shard_rows=manifest.layout.shard_rows)
+    shard_rows = manifest.layout.shard_rows
+    same_rows = place._replace(shard_rows=shard_rows, places=count_places(lengths, shard_rows))
     try:
         require_same_origin(
             "knowledge",
@@ -112,4 +130,5 @@ def _describe_layout(place: StoreLayout) -> dict[str, Any]:
         "number of views and samples": [place.views, place.samples],
         "shape": [list(shape) for shape in place.code.shapes],
         "number of layers": place.code.layers,
+        "number of places": list(place.places),
     }

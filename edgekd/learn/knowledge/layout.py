@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
+import numpy as np
 from pydantic import ValidationError
 
 from edgekd import files
@@ -19,7 +21,13 @@ from edgekd.learn.knowledge.layers import parse_layers
 from edgekd.learn.knowledge.rows import RowCode
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 
-FORMAT = "edgekd-knowledge/1"
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT, PLACES_FORMAT = "edgekd-knowledge/1", "edgekd-knowledge/2"
+"""Of a store with one row a sample, and of one with a row for every place of a sample."""
+LENGTH = np.dtype("<u4")
+"""How many places a sample has."""
 SHARD_BYTES = 2**26
 """What a shard holds at most, or one row."""
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -29,13 +37,19 @@ _BROKEN = (KeyError, TypeError, ValueError, AttributeError, ValidationError)
 
 
 class StoreLayout(NamedTuple):
-    """Where the answers to all views lie: every shard holds samples one after the other, through one view."""
+    """Where the answers to all views lie: every shard holds samples one after the other, through one view.
+
+    A sample has one row, or as many as it has places, such as the tokens of a text: then a shard begins with how many
+    places each of its samples has, uint32.
+    """
 
     code: RowCode
     views: int
     samples: int
     shard_rows: int
     """Samples of a shard; the last one of a view may have fewer."""
+    places: tuple[int, ...] = ()
+    """Of all samples of each shard of a view; empty where a sample has one row."""
 
     @property
     def row_bytes(self) -> int:
@@ -54,8 +68,21 @@ class StoreLayout(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Of all rows."""
-        return self.views * self.samples * self.row_bytes
+        """Of all shards."""
+        return self.views * sum(map(self.shard_bytes, range(self.shards_a_view)))
+
+    @property
+    def rows(self) -> int:
+        """Of all views and samples."""
+        return self.views * (sum(self.places) if self.places else self.samples)
+
+    def shard_bytes(self, number: int) -> int:
+        """Of one shard."""
+        _, start, stop = self.locate_shard(number)
+        if not self.places:
+            return (stop - start) * self.row_bytes
+        rows = self.places[number % self.shards_a_view]
+        return (stop - start) * LENGTH.itemsize + rows * self.row_bytes
 
     def locate_shard(self, number: int) -> tuple[int, int, int]:
         """Return the view of a shard, its first sample, and the one after its last."""
@@ -80,10 +107,14 @@ class KnowledgeManifest(NamedTuple):
     def describe(self) -> dict[str, Any]:
         """The manifest as it is written."""
         layout = self.layout
-        beside = {} if self.layers is None else {"layers": self.layers.describe()}
+        beside: dict[str, Any] = {}
+        if self.layers is not None:
+            beside["layers"] = self.layers.describe()
+        if layout.places:
+            beside["places"] = list(layout.places)
         return {
             **beside,
-            "format": FORMAT,
+            "format": PLACES_FORMAT if layout.places else FORMAT,
             "origin": dict(self.origin),
             "error": dict(self.error),
             "encoding": layout.code.settings.model_dump(mode="json"),
@@ -98,10 +129,34 @@ def is_one_class(shapes: Sequence[Sequence[int]]) -> bool:
     return len(shapes) == 1 and len(shapes[0]) == 1
 
 
-def plan_layout(code: RowCode, views: int, samples: int, batch: int) -> StoreLayout:
-    """Lay out the answers to `views` of `samples` that are computed `batch` at a time, which no shard cuts."""
-    rows = SHARD_BYTES // code.dtype.itemsize // batch * batch
-    return StoreLayout(code, views, samples, min(max(rows, batch), samples))
+def plan_layout(
+    code: RowCode,
+    views: int,
+    samples: int,
+    batch: int,
+    lengths: NDArray[np.int64] | None = None,
+) -> StoreLayout:
+    """Lay out the answers to `views` of `samples` that are computed `batch` at a time, which no shard cuts.
+
+    Args:
+        code: of a row.
+        views: how many there are.
+        samples: how many there are.
+        batch: samples that are asked about at once.
+        lengths: [samples], places of each, where every place has a row.
+    """
+    most = 1 if lengths is None else int(lengths.max())
+    rows = SHARD_BYTES // (most * code.dtype.itemsize) // batch * batch
+    shard = min(max(rows, batch), samples)
+    return StoreLayout(code, views, samples, shard, count_places(lengths, shard))
+
+
+def count_places(lengths: NDArray[np.int64] | None, shard_rows: int) -> tuple[int, ...]:
+    """Places of all samples of each shard of a view; empty where a sample has one row."""
+    if lengths is None:
+        return ()
+    counts: list[int] = np.add.reduceat(lengths, np.arange(0, len(lengths), shard_rows)).tolist()
+    return tuple(counts)
 
 
 def shard_name(number: int) -> str:
@@ -123,7 +178,8 @@ def read_manifest(path: Path) -> KnowledgeManifest:
     """
     value = files.read_json(path)
     try:
-        if value["format"] != FORMAT:
+        places = tuple(value["places"]) if value["format"] == PLACES_FORMAT else ()
+        if value["format"] not in (FORMAT, PLACES_FORMAT):
             raise ValueError(f"format {str(value['format'])[:70]!r}")
         settings = KnowledgeSettings.model_validate(value["encoding"])
         shapes = tuple(tuple(shape) for shape in value["shapes"])
@@ -140,7 +196,11 @@ def read_manifest(path: Path) -> KnowledgeManifest:
             raise ValueError("layers of other shapes")
         if settings.top_k is not None and not is_one_class(outputs):
             raise ValueError("top_k of what are no classes")
-        layout = StoreLayout(RowCode(settings, shapes, len(beside)), *counts)
+        code = RowCode(settings, shapes, len(beside))
+        views, samples, shard_rows = counts
+        layout = StoreLayout(code, views, samples, shard_rows, places)
+        if value["format"] == PLACES_FORMAT:
+            _require_places(layout, layers)
         digests = tuple(value["shards"])
         if len(digests) != layout.shards or not all(map(_DIGEST.fullmatch, digests)):
             raise ValueError(f"{len(digests)} shards, want {layout.shards}")
@@ -150,6 +210,18 @@ def read_manifest(path: Path) -> KnowledgeManifest:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: got {reason}, want a store of a teacher's answers") from error
     return KnowledgeManifest(layout, origin, errors, digests, layers)
+
+
+def _require_places(layout: StoreLayout, layers: StoredLayers | None) -> None:
+    """Raises ValueError unless every shard of a view has as many places as samples at least, and nothing beside."""
+    shards = range(layout.shards_a_view)
+    samples = [stop - start for _, start, stop in map(layout.locate_shard, shards)]
+    whole = len(layout.places) == len(samples) and all(
+        type(rows) is int and least <= rows < 2**48
+        for rows, least in zip(layout.places, samples, strict=True)
+    )
+    if not whole or layers is not None or not is_one_class(layout.code.shapes):
+        raise ValueError("places that are none")
 
 
 def require_same_origin(where: str, origin: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

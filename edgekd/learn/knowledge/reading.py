@@ -6,18 +6,38 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.field import sum_lengths
 from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.layout import LENGTH
 from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.layout import StoreLayout
+from edgekd.learn.knowledge.rows import CutLogits
 from edgekd.learn.knowledge_settings import MANIFEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class PlaceAnswers(NamedTuple):
+    """Answers to every place of some samples, one sample behind the other."""
+
+    lengths: NDArray[np.int64]
+    """[B], places of each sample."""
+    logits: CutLogits | NDArray[np.float32]
+    """Of all places, [P, V]; the likeliest of them where only those are stored."""
+
+
+class _Shard(NamedTuple):
+    rows: NDArray[np.uint8]
+    """[rows, bytes], mapped."""
+    offsets: NDArray[np.int64] | None
+    """[samples + 1], where the rows of each sample begin; None where each has one."""
 
 
 class KnowledgeReader:
@@ -34,16 +54,15 @@ class KnowledgeReader:
     def __init__(self, place: StoreLayout, shards: list[Path]) -> None:
         self.layout, self._shards = place, shards
         self._view = -1
-        self._maps: list[NDArray[np.uint8]] = []
+        self._maps: list[_Shard] = []
         for number, path in enumerate(shards):
-            _, start, stop = place.locate_shard(number)
-            require_size(path, (stop - start) * place.row_bytes)
+            require_size(path, place.shard_bytes(number))
 
     def read(
         self, view: int, indices: NDArray[np.int64], *, layers: bool = False
     ) -> tuple[NDArray[np.float32], ...]:
         """The teacher's outputs [B, ...] to samples `indices` [B] through view number `view`; its layers after them
-        where they are wanted.
+        where they are wanted. Of a store with a row for every place: see `read_places`.
 
         Raises:
             IndexError: if there is no such view or sample.
@@ -55,28 +74,78 @@ class KnowledgeReader:
         except ValueError as error:
             raise InputError(f"stored answers to view {view}: {error}") from error
 
+    def read_places(self, view: int, indices: NDArray[np.int64]) -> PlaceAnswers:
+        """The teacher's logits for every place of samples `indices` [B] through view number `view`.
+
+        Raises:
+            IndexError, InputError: as `read`.
+        """
+        rows, code = self.read_rows(view, indices), self.layout.code
+        lengths = self._lengths(view, indices)
+        try:
+            logits = code.decode_cut(rows) if code.classes else code.decode(rows)[0]
+        except ValueError as error:
+            raise InputError(f"stored answers to view {view}: {error}") from error
+        return PlaceAnswers(lengths, logits)
+
     def read_rows(self, view: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The same as rows [B, bytes], as they are stored."""
-        if view != self._view:
-            self._maps, self._view = list(self._open_view(view)), view
+        """The same as rows [rows, bytes], as they are stored: one a sample, or one a place, sample after sample."""
+        self._require_view(view)
         if len(indices) and indices.min() < 0:  # what is beyond the end numpy refuses itself
             raise IndexError(f"got sample {indices.min()}, want 0 to {self.layout.samples - 1}")
+        if self.layout.places:
+            return np.concatenate([self._places_of(int(number)) for number in indices])
         if len(self._maps) == 1:
-            return np.take(self._maps[0], indices, axis=0)
+            return np.take(self._maps[0].rows, indices, axis=0)
         rows = np.empty((len(indices), self.layout.row_bytes), np.uint8)
         pieces, within = np.divmod(indices, self.layout.shard_rows)
         for piece in np.unique(pieces):
             chosen = pieces == piece
-            rows[chosen] = self._maps[piece][within[chosen]]
+            rows[chosen] = self._maps[piece].rows[within[chosen]]
         return rows
 
-    def _open_view(self, view: int) -> Iterator[NDArray[np.uint8]]:
+    def _places_of(self, sample: int) -> NDArray[np.uint8]:
+        piece, within = divmod(sample, self.layout.shard_rows)
+        rows, offsets = self._maps[piece]
+        assert offsets is not None
+        start, stop = offsets[within], offsets[within + 1]
+        return rows[start:stop]
+
+    def _lengths(self, view: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        self._require_view(view)
+        found = []
+        for piece, within in zip(*np.divmod(indices, self.layout.shard_rows), strict=True):
+            offsets = self._maps[piece].offsets
+            assert offsets is not None
+            found.append(offsets[within + 1] - offsets[within])
+        return np.array(found, np.int64)
+
+    def _require_view(self, view: int) -> None:
+        """Map the shards of a view."""
+        if view != self._view:
+            self._maps, self._view = list(self._open_view(view)), view
+
+    def _open_view(self, view: int) -> Iterator[_Shard]:
         if not 0 <= view < self.layout.views:
             raise IndexError(f"got view {view}, want 0 to {self.layout.views - 1}")
         first = view * self.layout.shards_a_view
         for number in range(first, first + self.layout.shards_a_view):
-            path = self._shards[number]
-            yield np.memmap(path, np.uint8, "r").reshape(-1, self.layout.row_bytes)
+            yield self._open_shard(number)
+
+    def _open_shard(self, number: int) -> _Shard:
+        data = np.memmap(self._shards[number], np.uint8, "r")
+        if not self.layout.places:
+            return _Shard(data.reshape(-1, self.layout.row_bytes), None)
+        _, start, stop = self.layout.locate_shard(number)
+        head_bytes = (stop - start) * LENGTH.itemsize
+        offsets = sum_lengths(data[:head_bytes].view(LENGTH).astype(np.int64))
+        rows = data[head_bytes:].reshape(-1, self.layout.row_bytes)
+        if offsets[-1] != len(rows) or np.diff(offsets).min(initial=1) < 1:
+            got = f"{offsets[-1]} places of {stop - start} samples"
+            raise InputError(
+                f"{self._shards[number]}: got {got}, want {len(rows)}, one each at least"
+            )
+        return _Shard(rows, offsets)
 
 
 def require_size(path: Path, size_bytes: int) -> None:

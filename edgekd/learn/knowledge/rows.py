@@ -23,6 +23,27 @@ _HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 _LARGEST = {"fp16": 65504.0, "int8": 65504.0, "bf16": 255 * 2.0**120}
 
 
+class CutLogits(NamedTuple):
+    """Logits [N, V] of which the likeliest are given, and what all others weigh together."""
+
+    indices: NDArray[Any]
+    """[N, k], of the likeliest classes, ascending."""
+    values: NDArray[np.float32]
+    """[N, k], their logits."""
+    rest: NDArray[np.float32]
+    """[N], T log sum exp(z / T) of all others."""
+    classes: int
+    """V."""
+
+    def __len__(self) -> int:
+        return len(self.rest)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the logits."""
+        return (len(self), self.classes)
+
+
 class RowCode(NamedTuple):
     """How the outputs of one answer lie in a row."""
 
@@ -96,6 +117,34 @@ class RowCode(NamedTuple):
             outputs.append(values.reshape(len(rows), *shape))
         return tuple(outputs)
 
+    def encode_cut(self, cut: CutLogits) -> NDArray[np.uint8]:
+        """Rows [N, bytes] of what `encode` would keep of logits; of one output alone.
+
+        Raises:
+            ValueError: if they are of other classes or of another number of them, or hold a value that the encoding
+                cannot.
+        """
+        if self.shapes != (cut.shape[1:],) or cut.indices.shape[1:] != (self.settings.top_k,):
+            got = f"{cut.indices.shape[1]} of {cut.classes} classes"
+            raise ValueError(f"got {got}, want {self.settings.top_k} of {self.shapes[0][0]}")
+        rows = np.zeros(len(cut), self.dtype)
+        self._require_storable(cut.values)
+        self._require_storable(cut.rest)
+        rows["indices"], rows["rest"] = cut.indices, cut.rest
+        self._encode_values(cut.values, rows, 0)
+        return rows.view(np.uint8).reshape(len(rows), -1)
+
+    def decode_cut(self, rows: NDArray[np.uint8]) -> CutLogits:
+        """The other way round, without those that were cut off.
+
+        Raises:
+            ValueError: if a row names a class that is none.
+        """
+        fields = np.ascontiguousarray(rows).view(self.dtype)[:, 0]
+        self._require_classes(fields["indices"])
+        values = self._decode_values(fields, 0)
+        return CutLogits(fields["indices"], values, fields["rest"], self.classes)
+
     def _require_storable(self, values: NDArray[np.float32]) -> None:
         encoding = self.settings.encoding
         exact = encoding == "fp32" and not self.classes
@@ -104,6 +153,10 @@ class RowCode(NamedTuple):
         largest = float(np.abs(values).max(initial=0))
         if largest > _LARGEST.get(encoding, math.inf):
             raise ValueError(f"got a value of {largest:g}, beyond {encoding}")
+
+    def _require_classes(self, indices: NDArray[Any]) -> None:
+        if indices.max(initial=0) >= self.classes:  # else it would be one of the next row
+            raise ValueError(f"got class {indices.max()}, want 0 to {self.classes - 1}")
 
     def _cut(self, logits: NDArray[np.float32], rows: NDArray[Any]) -> NDArray[np.float32]:
         """Note the likeliest classes and what the others weigh in `rows`; gives the likeliest's logits."""
@@ -126,8 +179,7 @@ class RowCode(NamedTuple):
         logits = np.repeat(each[:, None], self.classes, axis=1)
         starts = np.arange(len(fields))[:, None] * self.classes
         indices = fields["indices"]
-        if indices.max(initial=0) >= self.classes:  # else it would be one of the next row
-            raise ValueError(f"got class {indices.max()}, want 0 to {self.classes - 1}")
+        self._require_classes(indices)
         logits.reshape(-1)[indices + starts] = values
         return logits
 
@@ -162,7 +214,9 @@ def _to_bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     return (rounded >> np.uint32(16)).astype(np.uint16)
 
 
-def _find_scale(values: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+def _find_scale(
+    values: NDArray[np.float32],
+) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     """Of each row a number not above its least value, and a step by which 255 reach its largest."""
     least, largest = values.min(1), values.max(1)
     low = least.astype(np.float16)

@@ -24,6 +24,7 @@ from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.mathematics.shapes import pool_places
 from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.top_k import TopKLogits
 from edgekd.learn.method.default_weight import find_ramp
 from edgekd.learn.method.default_weight import find_weight
 from edgekd.learn.method.loss_values import LossValues
@@ -63,6 +64,7 @@ class BoundTerm:
     ramp: Ramp | None = None
     standardize: bool = False
     labelled_only: bool = False
+    reads_top_k: bool = False
     parts: tuple[TermPart, ...] = (TermPart({}),)
 
     def value(self, signals: Mapping[str, Tensor]) -> Tensor:
@@ -92,7 +94,8 @@ class BoundTerm:
             given = self._of_labelled(given, part, signals)
         if not any(_has_rows(given[name]) for name in self.needs):
             # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient
-            return torch.stack([given[name].float().sum() for name in self.needs]).sum()
+            tensors = [given[name] for name in self.needs if isinstance(given[name], Tensor)]
+            return torch.stack([each.float().sum() for each in tensors]).sum()
         return self.function(*(given[name] for name in self.needs))
 
     def _of_labelled(
@@ -119,6 +122,8 @@ class BoundTerm:
         if value is None:
             return None
         kind = find_signal(name).kind
+        if isinstance(value, TopKLogits) and (self.standardize or not self.reads_top_k):
+            value = value.spread()
         if kind == "embedding":
             value = pool_places(value)
         if self.standardize and kind == "logits":
@@ -127,11 +132,15 @@ class BoundTerm:
 
 
 def _has_rows(value: Any) -> bool:
-    return not isinstance(value, Tensor) or value.ndim == 0 or len(value) > 0
+    return not isinstance(value, Tensor | TopKLogits) or value.ndim == 0 or len(value) > 0
 
 
 def bind_terms(
-    terms: Iterable[Term], *, classes: int = 0, epochs: float = 0.0, allow_code: bool = False
+    terms: Iterable[Term],
+    *,
+    classes: int = 0,
+    epochs: float = 0.0,
+    allow_code: bool = False,
 ) -> tuple[BoundTerm, ...]:
     """The terms with their knobs; a name used twice gets a number (``kd``, ``kd#2``).
 
@@ -163,6 +172,7 @@ def bind_terms(
                 find_ramp(term, epochs),
                 term.standardize,
                 term.labelled_only,
+                member.reads_top_k,
             )
         )
     return tuple(bound)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from edgekd.interface import Tensor as End
 from edgekd.learn import rows
 from edgekd.learn import signals as words
 from edgekd.learn.forward_pass import as_tuple
+from edgekd.learn.mathematics.top_k import TopKLogits
 from edgekd.learn.signals import SIDES
 
 TARGET, INDICES = "target:", "target indices:"
@@ -69,8 +71,15 @@ def _name_rows(end: End, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name in (f"{side}_{end.name}" for side in SIDES):
         if name in named:
             found[f"{name}_map"] = named[name]
-            found[name] = rows.to_rows(named[name], end.class_axis, counting)
+            found[name] = _take_rows(named[name], end, counting)
     return found
+
+
+def _take_rows(value: Any, end: End, counting: Tensor | None) -> Any:
+    """The places of logits, or of stored ones, that count."""
+    if not isinstance(value, TopKLogits):
+        return rows.to_rows(value, end.class_axis, counting)
+    return value.flatten() if counting is None else value[counting]
 
 
 def find_keys(asked: Sequence[str], interface: Interface, output: str = "") -> dict[str, str]:
@@ -84,7 +93,10 @@ def find_keys(asked: Sequence[str], interface: Interface, output: str = "") -> d
     Raises:
         ValueError: if there is no such output, or several of which the recipe names none.
     """
-    if words.is_classifier(interface.outputs) and output in ("", interface.outputs[0].name):
+    if words.is_classifier(interface.outputs) and output in (
+        "",
+        interface.outputs[0].name,
+    ):
         return {}
     keys: dict[str, str] = {}
     targets = [end.target for end in interface.outputs]

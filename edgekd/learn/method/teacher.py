@@ -24,8 +24,10 @@ from edgekd.learn.knowledge.reading import open_folder
 from edgekd.learn.knowledge.reading import open_shards
 from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.learn.mathematics.ensemble import RULES
+from edgekd.learn.mathematics.top_k import TopKLogits
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.stored_layers import StoredTaps
+from edgekd.learn.places import pad_answers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +43,10 @@ def read_teacher(answers: NDArray[Any]) -> TeacherFunction:
         if answers.dtype.names is None:
             return to_device(torch.from_numpy(answers[batch.view, batch.indices]), batch.device)
         each = (answers[name][batch.view, batch.indices] for name in answers.dtype.names)
-        return cast(Tensor, tuple(to_device(torch.from_numpy(one), batch.device) for one in each))
+        return cast(
+            Tensor,
+            tuple(to_device(torch.from_numpy(one), batch.device) for one in each),
+        )
 
     return teacher_logits
 
@@ -54,7 +59,13 @@ class StoredTeacher:
         self.taps = None if manifest.layers is None else StoredTaps(manifest.layers)
 
     def __call__(self, batch: TensorBatch) -> Tensor:
-        """Read the outputs to a batch."""
+        """Read the outputs to a batch; where only the likeliest classes of every place are stored `TopKLogits`."""
+        if self._reader.layout.places:
+            found = self._reader.read_places(batch.view, batch.indices)
+            padded = pad_answers(found, self._reader.layout.code.settings.temperature)
+            if isinstance(padded, TopKLogits):
+                return cast(Tensor, padded.to(batch.device))
+            return to_device(padded, batch.device)
         taps = self.taps if self.taps is not None and self.taps.is_open else None
         arrays = self._reader.read(batch.view, batch.indices, layers=taps is not None)
         if taps is not None:
@@ -104,7 +115,10 @@ def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFun
 
     def teacher_logits(batch: TensorBatch) -> Tensor:
         kind = batch.device.type
-        with torch.no_grad(), torch.autocast(kind, precision, enabled=precision is not None):
+        with (
+            torch.no_grad(),
+            torch.autocast(kind, precision, enabled=precision is not None),
+        ):
             given = teacher(*batch.inputs)
         if isinstance(given, Tensor):
             return given.float()
@@ -114,8 +128,15 @@ def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFun
     return teacher_logits
 
 
+def _spread(answer: Tensor) -> Tensor:
+    """Logits of all classes, also where only the likeliest are known."""
+    return answer.spread() if isinstance(answer, TopKLogits) else answer
+
+
 def combine_teachers(
-    teachers: Sequence[TeacherFunction], rule: str = "mean-logits", temperature: float = 4.0
+    teachers: Sequence[TeacherFunction],
+    rule: str = "mean-logits",
+    temperature: float = 4.0,
 ) -> TeacherFunction:
     """Combine several teacher functions into one.
 
@@ -134,10 +155,14 @@ def combine_teachers(
     combined = RULES[rule]
 
     def teacher_logits(batch: TensorBatch) -> Tensor:
-        answers, labels = [each(batch) for each in teachers], batch.targets.get("labels")
+        answers = [_spread(each(batch)) for each in teachers]
+        labels = batch.targets.get("labels")
         if isinstance(answers[0], Tensor):
             return combined(torch.stack(answers), labels, temperature)
         outputs = zip(*answers, strict=True)
-        return cast(Tensor, tuple(combined(torch.stack(o), labels, temperature) for o in outputs))
+        return cast(
+            Tensor,
+            tuple(combined(torch.stack(o), labels, temperature) for o in outputs),
+        )
 
     return teacher_logits

@@ -10,6 +10,7 @@ import torch
 from edgekd.learn.losses.language.correction import corrected_kl
 from edgekd.learn.losses.language.differences import ranked_difference
 from edgekd.learn.mathematics import divergence
+from edgekd.learn.mathematics import tokens
 from edgekd.learn.mathematics.divergence import Divergence
 from edgekd.learn.mathematics.tokens import Tokenwise
 from edgekd.learn.mathematics.tokens import compute_in_chunks
@@ -40,7 +41,10 @@ def cases() -> dict[str, tuple[Tokenwise, tuple[torch.Tensor, ...]]]:
     }
     every["kept"] = (top_k_divergence(divergence.forward_kl), tuple(top_k(teacher, 4)))
     every["ranked"] = (ranked_difference, (logits(1, 2, 3, 7),))
-    every["corrected"] = (functools.partial(corrected_kl, threshold=0.2), (teacher, labels))
+    every["corrected"] = (
+        functools.partial(corrected_kl, threshold=0.2),
+        (teacher, labels),
+    )
     return every
 
 
@@ -101,12 +105,12 @@ def test_a_mask_of_other_tokens_is_refused() -> None:
         masked_mean(torch.zeros(2, 3), torch.ones(3))
 
 
-@pytest.mark.parametrize("tokens", [1, 2, 4, 6, 100])
+@pytest.mark.parametrize("size", [1, 2, 4, 6, 100])
 @pytest.mark.parametrize("name", sorted(cases()))
-def test_chunks_change_neither_values_nor_gradients(name: str, tokens: int) -> None:
+def test_chunks_change_neither_values_nor_gradients(name: str, size: int) -> None:
     function, others = cases()[name]
     results = []
-    for evaluated in (function, compute_in_chunks(function, tokens)):
+    for evaluated in (function, compute_in_chunks(function, size)):
         student = logits(0).requires_grad_()
         values = evaluated(student, *others)
         (values * torch.arange(1.0, 7.0).reshape(2, 3)).sum().backward()
@@ -117,27 +121,8 @@ def test_chunks_change_neither_values_nor_gradients(name: str, tokens: int) -> N
         assert (whole - parts).abs().max().item() < 1e-12
 
 
-def test_a_head_may_lie_within_the_chunks() -> None:
-    """Then logits are never there as a whole; the head's gradient is the sum over the chunks."""
-    teacher, hidden = logits(1), logits(2, 2, 3, 4)
-
-    def through(head: torch.nn.Linear, tokens: int) -> torch.Tensor:
-        forward = soften(divergence.forward_kl)
-        projected = compute_in_chunks(lambda states, other: forward(head(states), other), tokens)
-        return masked_mean(projected(hidden, teacher), MASK)
-
-    weights = torch.nn.Linear(4, 11, dtype=torch.float64)
-    whole, parts = through(weights, 100), through(weights, 2)
-    assert parts.item() == pytest.approx(whole.item(), rel=1e-12)
-    for one, other in zip(
-        *(torch.autograd.grad(v, list(weights.parameters())) for v in (whole, parts)), strict=True
-    ):
-        assert torch.allclose(one, other, rtol=1e-10, atol=1e-14)
-
-
-def test_chunks_keep_nothing_of_what_they_compute() -> None:
+def test_chunks_keep_the_gradient_and_nothing_else() -> None:
     student, teacher = logits(0, 64, 100).requires_grad_(), logits(1, 64, 100)
-    given = {tensor.untyped_storage().data_ptr() for tensor in (student, teacher)}
     seen: list[int] = []
     kept: list[int] = []
 
@@ -146,18 +131,47 @@ def test_chunks_keep_nothing_of_what_they_compute() -> None:
         return soften(divergence.forward_kl)(one, other)
 
     def keeps(tensor: torch.Tensor) -> torch.Tensor:
-        kept.append(0 if tensor.untyped_storage().data_ptr() in given else tensor.numel())
+        kept.append(tensor.numel())
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keeps, lambda tensor: tensor):
         watched(student, teacher)
-        whole = sum(kept)
+        assert sum(kept) >= 2 * 64 * 100
         kept.clear()
         seen.clear()
         values = compute_in_chunks(watched, 8)(student, teacher)
-        assert sum(kept) <= 64 < 2 * 64 * 100 <= whole
+    values.sum().backward(retain_graph=True)
+    assert max(kept) <= 8 * 100  # of one chunk, which ends before the next
+    assert seen == [8] * 8  # every chunk once
+    with pytest.raises(RuntimeError, match="want the gradient once"):
         values.sum().backward()
-    assert seen == [8] * 16  # every chunk once, and once more for its gradient
+
+
+def test_without_a_gradient_chunks_compute_values_alone() -> None:
+    student, teacher = logits(0), logits(1)
+    whole = soften(divergence.forward_kl)(student, teacher)
+    parts = compute_in_chunks(soften(divergence.forward_kl), 4)(student, teacher)
+    assert not parts.requires_grad and torch.allclose(parts, whole, rtol=1e-12)
+
+
+def test_chunks_of_other_tokens_are_refused() -> None:
+    evaluated = compute_in_chunks(soften(divergence.forward_kl), 4)
+    with pytest.raises(ValueError, match=r"want tensors of the same tokens \(2, 3\)"):
+        evaluated(logits(0), logits(1, 3, 3, 11))
+
+
+def test_many_logits_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST_AT_ONCE", 60)
+    monkeypatch.setattr(tokens, "CHUNK", 23)
+    seen: list[tuple[int, ...]] = []
+
+    def watched(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(one.shape))
+        return soften(divergence.forward_kl)(one, other)
+
+    tokens.compute_rows(watched)(logits(0)[:, :2], logits(1)[:, :2])
+    tokens.compute_rows(watched)(logits(0), logits(1))
+    assert seen == [(2, 2, 11), (2, 11), (2, 11), (2, 11)]
 
 
 def test_chunks_want_a_token() -> None:

@@ -20,6 +20,7 @@ from edgekd.interface import image_classifier
 from edgekd.launch.environment import work_alone
 from edgekd.learn import answers
 from edgekd.learn import blueprint
+from edgekd.learn import teacher_answers
 from edgekd.learn.assembly.live_teacher import load_teacher
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.knowledge import layout
@@ -119,10 +120,14 @@ def of_fill(folder: Path, name: str, samples: int) -> dict[str, Tensor]:
         teacher = load(folder / name, key == "together", [])
         if key == "together":
             ranks.wait_for_all()
-            made = answers.fill_knowledge(teacher, given, settings, {}, goal, PLAIN, Silent())
+            made = teacher_answers.fill_knowledge(
+                teacher, given, settings, {}, goal, PLAIN, Silent()
+            )
         else:
             with work_alone():
-                made = answers.fill_knowledge(teacher, given, settings, {}, goal, PLAIN, Silent())
+                made = teacher_answers.fill_knowledge(
+                    teacher, given, settings, {}, goal, PLAIN, Silent()
+                )
         digest = files.digest_bytes("".join(map(files.digest_file, made.values())).encode())
         found[key] = torch.tensor([int(digest[:8], 16), len(made)])
     return found

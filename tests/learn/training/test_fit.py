@@ -205,11 +205,11 @@ def test_workers_do_not_change_what_is_learned(tmp_path: Path) -> None:
 
 @pytest.mark.trains
 def test_stored_and_live_teacher_teach_the_same_and_stay_as_they_were(tmp_path: Path) -> None:
-    from edgekd.learn import answers
+    from edgekd.learn import teacher_answers
 
     teacher, data = net(seed=7), samples()
     before = weights(teacher)
-    answers.write_knowledge(
+    teacher_answers.write_knowledge(
         teacher,
         data,
         tmp_path / "k.npy",

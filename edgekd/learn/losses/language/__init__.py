@@ -14,6 +14,7 @@ LOSSES: dict[str, Member] = {
         paper="Kim and Rush 2016",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "reverse-kl": Member(
         f"{_HERE}.kullback_leibler",
@@ -22,6 +23,7 @@ LOSSES: dict[str, Member] = {
         paper="Gu et al. 2024",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "symmetric-kl": Member(
         f"{_HERE}.kullback_leibler",
@@ -30,6 +32,7 @@ LOSSES: dict[str, Member] = {
         paper="Jeffreys 1946",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "adaptive-kl": Member(
         f"{_HERE}.kullback_leibler",
@@ -38,6 +41,7 @@ LOSSES: dict[str, Member] = {
         paper="Wu et al. 2024",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "jsd": Member(
         f"{_HERE}.mixtures",
@@ -46,6 +50,7 @@ LOSSES: dict[str, Member] = {
         paper="Agarwal et al. 2024",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "skewed-forward-kl": Member(
         f"{_HERE}.mixtures",
@@ -54,6 +59,7 @@ LOSSES: dict[str, Member] = {
         paper="Ko et al. 2024",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "skewed-reverse-kl": Member(
         f"{_HERE}.mixtures",
@@ -62,6 +68,7 @@ LOSSES: dict[str, Member] = {
         paper="Ko et al. 2024",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "total-variation": Member(
         f"{_HERE}.differences",
@@ -70,6 +77,7 @@ LOSSES: dict[str, Member] = {
         paper="Wen et al. 2023",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "uld": Member(
         f"{_HERE}.differences",
@@ -87,6 +95,7 @@ LOSSES: dict[str, Member] = {
         paper="Anshumann et al. 2025",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "sparse-jsd": Member(
         f"{_HERE}.sparse",
@@ -95,6 +104,7 @@ LOSSES: dict[str, Member] = {
         paper="Agarwal et al. 2024",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "sparse-tv": Member(
         f"{_HERE}.sparse",
@@ -103,6 +113,7 @@ LOSSES: dict[str, Member] = {
         paper="Wen et al. 2023",
         logits="classes",
         over_tokens=True,
+        reads_top_k=True,
     ),
     "mft": Member(
         f"{_HERE}.correction",

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.tokens import compute_rows
 from edgekd.learn.mathematics.tokens import masked_mean
 from edgekd.learn.mathematics.tokens import require_same_tokens
 
@@ -50,7 +51,9 @@ def mft(
         ValueError: if the shapes do not fit.
     """
     tokenwise = functools.partial(corrected_kl, threshold=threshold, temperature=temperature)
-    values = tokenwise(student_logits, teacher_logits, label_indices.clamp(min=0))
+    require_same_tokens(student_logits, teacher_logits)
+    labels = label_indices.clamp(min=0)
+    values = compute_rows(tokenwise)(student_logits, teacher_logits.detach(), labels)
     return masked_mean(values, label_indices >= 0)
 
 

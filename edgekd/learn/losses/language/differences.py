@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from edgekd.learn.mathematics import divergence
 from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.token_divergence import mean_divergence
+from edgekd.learn.mathematics.tokens import compute_rows
 from edgekd.learn.mathematics.tokens import masked_mean
 from edgekd.learn.mathematics.tokens import require_same_tokens
-from edgekd.learn.mathematics.tokens import soften
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +37,7 @@ def total_variation(
     Raises:
         ValueError: if the shapes differ.
     """
-    tokenwise = soften(divergence.total_variation, temperature)
-    return masked_mean(tokenwise(student_logits, teacher_logits))
+    return mean_divergence(divergence.total_variation, student_logits, teacher_logits, temperature)
 
 
 def uld(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ def uld(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ValueError: if the tokens differ.
     """
-    return masked_mean(ranked_difference(student_logits, teacher_logits))
+    require_same_tokens(student_logits, teacher_logits, same_vocabulary=False)
+    return masked_mean(compute_rows(ranked_difference)(student_logits, teacher_logits.detach()))
 
 
 def ranked_difference(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -66,5 +67,8 @@ def ranked_difference(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     student = F.softmax(widen(student_logits), -1).sort(-1, descending=True).values
     teacher = F.softmax(widen(teacher_logits.detach()), -1).sort(-1, descending=True).values
     missing = teacher.shape[-1] - student.shape[-1]
-    student, teacher = F.pad(student, (0, max(missing, 0))), F.pad(teacher, (0, max(-missing, 0)))
+    student, teacher = (
+        F.pad(student, (0, max(missing, 0))),
+        F.pad(teacher, (0, max(-missing, 0))),
+    )
     return (teacher - student).abs().sum(-1)

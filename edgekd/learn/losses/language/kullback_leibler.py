@@ -6,8 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.tokens import masked_mean
-from edgekd.learn.mathematics.tokens import soften
+from edgekd.learn.mathematics.token_divergence import mean_divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +35,7 @@ def forward_kl(
     Raises:
         ValueError: if the shapes differ.
     """
-    return masked_mean(soften(divergence.forward_kl, temperature)(student_logits, teacher_logits))
+    return mean_divergence(divergence.forward_kl, student_logits, teacher_logits, temperature)
 
 
 def reverse_kl(
@@ -58,7 +57,7 @@ def reverse_kl(
     Raises:
         ValueError: if the shapes differ.
     """
-    return masked_mean(soften(divergence.reverse_kl, temperature)(student_logits, teacher_logits))
+    return mean_divergence(divergence.reverse_kl, student_logits, teacher_logits, temperature)
 
 
 def symmetric_kl(
@@ -85,7 +84,7 @@ def symmetric_kl(
         ValueError: if the shapes differ.
     """
     weighted = functools.partial(divergence.symmetric_kl, forward_weight=forward_weight)
-    return masked_mean(soften(weighted, temperature)(student_logits, teacher_logits))
+    return mean_divergence(weighted, student_logits, teacher_logits, temperature)
 
 
 def adaptive_kl(
@@ -113,4 +112,4 @@ def adaptive_kl(
         ValueError: if the shapes differ.
     """
     adaptive = functools.partial(divergence.adaptive_kl, mu=mu)
-    return masked_mean(soften(adaptive, temperature)(student_logits, teacher_logits))
+    return mean_divergence(adaptive, student_logits, teacher_logits, temperature)

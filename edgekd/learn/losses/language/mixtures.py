@@ -6,8 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.tokens import masked_mean
-from edgekd.learn.mathematics.tokens import soften
+from edgekd.learn.mathematics.token_divergence import mean_divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +41,7 @@ def jsd(
         ValueError: if the shapes differ.
     """
     generalised = functools.partial(divergence.jsd, beta=beta)
-    return masked_mean(soften(generalised, temperature)(student_logits, teacher_logits))
+    return mean_divergence(generalised, student_logits, teacher_logits, temperature)
 
 
 def skewed_forward_kl(
@@ -70,7 +69,7 @@ def skewed_forward_kl(
         ValueError: if the shapes differ.
     """
     skewed = functools.partial(divergence.skewed_forward_kl, lam=lam)
-    return masked_mean(soften(skewed, temperature)(student_logits, teacher_logits))
+    return mean_divergence(skewed, student_logits, teacher_logits, temperature)
 
 
 def skewed_reverse_kl(
@@ -98,4 +97,4 @@ def skewed_reverse_kl(
         ValueError: if the shapes differ.
     """
     skewed = functools.partial(divergence.skewed_reverse_kl, lam=lam)
-    return masked_mean(soften(skewed, temperature)(student_logits, teacher_logits))
+    return mean_divergence(skewed, student_logits, teacher_logits, temperature)

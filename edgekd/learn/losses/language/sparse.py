@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 from typing import Literal
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.tokens import masked_mean
-from edgekd.learn.mathematics.tokens import require_same_tokens
-from edgekd.learn.mathematics.top_k import top_k
-from edgekd.learn.mathematics.top_k import top_k_divergence
+from edgekd.learn.mathematics.token_divergence import mean_top_k_divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgekd.learn.mathematics.divergence import Divergence
     from edgekd.settings import Count
     from edgekd.settings import Fraction
     from edgekd.settings import Positive
@@ -48,7 +44,9 @@ def sparse_kl(
     Raises:
         ValueError: if the shapes differ.
     """
-    return _mean(divergence.forward_kl, student_logits, teacher_logits, top, missing, temperature)
+    return mean_top_k_divergence(
+        divergence.forward_kl, student_logits, teacher_logits, top, missing, temperature
+    )
 
 
 def sparse_jsd(
@@ -80,7 +78,9 @@ def sparse_jsd(
         ValueError: if the shapes differ.
     """
     generalised = functools.partial(divergence.jsd, beta=beta)
-    return _mean(generalised, student_logits, teacher_logits, top, missing, temperature)
+    return mean_top_k_divergence(
+        generalised, student_logits, teacher_logits, top, missing, temperature
+    )
 
 
 def sparse_tv(
@@ -109,19 +109,11 @@ def sparse_tv(
     Raises:
         ValueError: if the shapes differ.
     """
-    return _mean(
-        divergence.total_variation, student_logits, teacher_logits, top, missing, temperature
+    return mean_top_k_divergence(
+        divergence.total_variation,
+        student_logits,
+        teacher_logits,
+        top,
+        missing,
+        temperature,
     )
-
-
-def _mean(
-    between: Divergence,
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    top: int,
-    missing: str,
-    temperature: float,
-) -> Tensor:
-    require_same_tokens(student_logits, teacher_logits)
-    kept = top_k(teacher_logits, top, temperature=temperature)
-    return masked_mean(top_k_divergence(between, missing, temperature)(student_logits, *kept))

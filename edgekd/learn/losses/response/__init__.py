@@ -42,6 +42,7 @@ LOSSES: dict[str, Member] = {
         "softened classes of the teacher",
         paper="Hinton et al. 2015",
         logits="classes",
+        reads_top_k=True,
     ),
     "logit-mse": Member(
         f"{_HERE}.soft_targets",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.tokens import MOST_AT_ONCE
+from edgekd.learn.mathematics.tokens import compute_rows
+from edgekd.learn.mathematics.tokens import masked_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from edgekd.settings import Fraction
     from edgekd.settings import Positive
+
+
+IGNORED = -100
+"""A label that counts for nothing, as torch has it."""
 
 
 def cross_entropy(
@@ -40,9 +48,20 @@ def cross_entropy(
     """
     if student_logits.ndim != 2 or labels.shape[0] != student_logits.shape[0]:
         raise ValueError(f"want [B, C] and [B], got {student_logits.shape} and {labels.shape}")
+    if student_logits.numel() > MOST_AT_ONCE and labels.ndim == 1 and class_weights is None:
+        each = functools.partial(_cross_entropy_of_each, label_smoothing=label_smoothing)
+        return masked_mean(compute_rows(each)(student_logits, labels), labels != IGNORED)
     wide = widen(student_logits)
     weights = None if class_weights is None else class_weights.to(wide)
     return F.cross_entropy(wide, labels, weights, label_smoothing=label_smoothing)
+
+
+def _cross_entropy_of_each(
+    student_logits: Tensor, labels: Tensor, *, label_smoothing: float
+) -> Tensor:
+    """[P] of [P, C] and [P]."""
+    wide = widen(student_logits)
+    return F.cross_entropy(wide, labels, reduction="none", label_smoothing=label_smoothing)
 
 
 def defensive(student_logits: Tensor, labels: Tensor, *, temperature: Positive = 20.0) -> Tensor:

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
+from edgekd.learn.mathematics.divergence import forward_kl
 from edgekd.learn.mathematics.shapes import require_same_logits
 from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.token_divergence import mean_divergence
+from edgekd.learn.mathematics.tokens import MOST_AT_ONCE
+from edgekd.learn.mathematics.top_k import TopKLogits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +36,11 @@ def kd(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Positive 
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
+    if isinstance(teacher_logits, TopKLogits):
+        return mean_divergence(forward_kl, student_logits, teacher_logits, temperature)
     require_same_logits(student_logits, teacher_logits)
+    if student_logits.numel() > MOST_AT_ONCE:
+        return mean_divergence(forward_kl, student_logits, teacher_logits, temperature)
     student = F.log_softmax(widen(student_logits) / temperature, dim=1)
     teacher = F.log_softmax(widen(teacher_logits.detach()) / temperature, dim=1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2

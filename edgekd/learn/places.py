@@ -1,0 +1,117 @@
+"""Logits that have a row for every place of a sample, such as the tokens of a text: how many, and which are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd.field import RaggedRows
+from edgekd.learn.knowledge.filling import Answer
+from edgekd.learn.knowledge.reading import PlaceAnswers
+from edgekd.learn.knowledge.rows import CutLogits
+from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.learn.mathematics.tokens import CHUNK
+from edgekd.learn.mathematics.top_k import TopKLogits
+from edgekd.learn.mathematics.top_k import cut_logits
+from edgekd.learn.signals import is_place_classifier
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.dataset import Dataset
+    from edgekd.field import Rows
+    from edgekd.interface import Tensor as End
+
+
+class Places(NamedTuple):
+    """Of a model whose only output is logits [batch, length, classes]."""
+
+    lengths: NDArray[np.int64]
+    """[samples], places of each."""
+    classes: int
+
+    @property
+    def values(self) -> int:
+        """Logits of the longest sample."""
+        return int(self.lengths.max(initial=1)) * self.classes
+
+
+def find_places(
+    dataset: Dataset, rows: Mapping[str, Rows], outputs: Sequence[End]
+) -> Places | None:
+    """The places of the samples of a split; None where a model gives something else than logits as long as an input.
+
+    Args:
+        dataset: what the inputs are.
+        rows: of the split.
+        outputs: what a model gives.
+    """
+    if not is_place_classifier(outputs):
+        return None
+    shape = outputs[0].shape
+    for name, field in dataset.inputs.items():
+        values = rows[name]
+        named = any(axis.name == shape[1] for axis in field.axes(name))
+        if named and isinstance(values, RaggedRows):
+            return Places(values.lengths, int(shape[2]))
+    return None
+
+
+def take_places(logits: Tensor, lengths: NDArray[np.int64], settings: KnowledgeSettings) -> Answer:
+    """What is stored of logits [B, L, V]: of each sample as many rows as it is long, one sample behind the other.
+
+    Raises:
+        ValueError: if they are of fewer places than that.
+    """
+    classes = logits.shape[-1]
+    if logits.ndim != 3 or logits.shape[1] < lengths.max(initial=0):
+        got = f"logits {list(logits.shape)}"
+        raise ValueError(f"teacher: got {got}, want [batch, {lengths.max(initial=0)}, classes]")
+    parts = [one[:length] for one, length in zip(logits, lengths.tolist(), strict=True)]
+    if not settings.cuts(classes):
+        return (torch.cat(parts).float().cpu().numpy(),)
+    cut = list(_cut(parts, settings))
+    indices, values, rest = (
+        np.concatenate([getattr(each, name).cpu().numpy() for each in cut])
+        for name in ("indices", "values", "rest")
+    )
+    return CutLogits(indices, values, rest, classes)
+
+
+def _cut(parts: Sequence[Tensor], settings: KnowledgeSettings) -> Iterator[TopKLogits]:
+    assert settings.top_k is not None
+    for part in parts:
+        for few in part.split(max(1, CHUNK // part.shape[-1])):
+            yield cut_logits(few, settings.top_k, temperature=settings.temperature)
+
+
+def pad_answers(answers: PlaceAnswers, temperature: float) -> Tensor | TopKLogits:
+    """Stored answers to the places of samples as a batch has them, [B, L, V], L the longest; what fills up counts for
+    nothing, and has logits of 0 or one class alone."""
+    lengths = answers.lengths
+    there = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    stored = answers.logits
+    if not isinstance(stored, CutLogits):
+        return torch.from_numpy(_fill(stored, there))
+    indices = _fill(stored.indices.astype(np.int64), there)
+    indices[~there] = np.arange(indices.shape[-1])
+    return TopKLogits(
+        torch.from_numpy(indices),
+        torch.from_numpy(_fill(stored.values, there)),
+        torch.from_numpy(_fill(stored.rest, there)),
+        stored.classes,
+        temperature,
+    )
+
+
+def _fill(rows: NDArray[np.generic], there: NDArray[np.bool_]) -> NDArray[np.generic]:
+    found = np.zeros((*there.shape, *rows.shape[1:]), rows.dtype)
+    found[there] = rows
+    return found
