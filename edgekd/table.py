@@ -57,14 +57,16 @@ class Member(NamedTuple):
     """Over which share of the epochs the authors raise `weight` from 0."""
     depth: float | None = None
     """Where a loss that reads layers looks unless the recipe says; None is at the end of every stage."""
+    layers: str = ""
+    """The parts of transformers that it reads instead, where both networks show them."""
     companion: Member | None = None
     """What a loss trains beside the student; its knobs are the loss's, too."""
     one_class_if: Mapping[str, Scalar] | None = None
     """Knobs with which a scheme wants one class a sample, none for any; None if it never does."""
     logits: Literal["any", "classes", "single"] = "any"
     """Which logits a loss takes: of classes of which one is right, of classes each by itself, or either."""
-    per: Literal["place", "sample"] = "place"
-    """Whether a method takes every place of an output as a row, or wants one row a sample."""
+    per: Literal["place", "sample", "next-token"] = "place"
+    """Whether a method takes every place of an output as a row, or wants one row a sample, or the next token's logits."""
     inputs: tuple[str, ...] = ()
     """Kinds of the fields that a method takes, empty for any; or that a data source gives whose targets vary."""
     sees_batch_once: bool = False

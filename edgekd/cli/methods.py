@@ -77,7 +77,8 @@ def _where(member: Member) -> str:
 
     if not pairs_layers(member):
         return "what enters the classifier" if reads_layers(member) else ""
-    return "at the end of every stage" if member.depth is None else f"at depth {member.depth:g}"
+    where = "at the end of every stage" if member.depth is None else f"at depth {member.depth:g}"
+    return f"{member.layers} of transformers, else {where}" if member.layers else where
 
 
 def read_measurements() -> dict[str, dict[str, Any]]:

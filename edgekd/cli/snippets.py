@@ -60,6 +60,15 @@ def _at(name: str, layer: str) -> SnippetLines:
     )
 
 
+_TEXTS = (
+    "task: language-modelling",
+    "data: {source: text-corpus:texts}  # a folder of them",
+    "views: {count: 1}",
+    "teacher:",
+    "  model: text-decoder",
+    "student:",
+    "  model: {name: text-decoder, layers: 2, width: 64}",
+)
 _TWO_TEACHERS = SnippetLines(
     HINTON,
     (f"scheme: {NAME}", "teachers: [teacher, other]"),
@@ -68,6 +77,7 @@ _TWO_TEACHERS = SnippetLines(
 # Not in the schemes' own table: a run has no use for it, and it repeats in YAML what their docstrings say
 # under "Recipes".
 SNIPPETS: dict[str, SnippetLines] = {
+    "on-policy": _by("jsd")._replace(above=_TEXTS),
     "densely-guided": _TWO_TEACHERS,
     "adaptive": _TWO_TEACHERS,
     "route": _by(*HINTON)._replace(
@@ -130,7 +140,8 @@ def recipe_snippet(family: str, name: str, member: Member) -> str:
     from edgekd.table import find_signature
 
     if family == "synthesis":
-        return f"synthesis:\n  method: {NAME}"
+        texts = _TEXTS if member.per == "next-token" else ()
+        return "\n".join((*texts, "synthesis:", f"  method: {NAME}"))
     if name in SNIPPETS:
         return SNIPPETS[name].text()
     if family == "schemes":

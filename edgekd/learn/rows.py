@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+NO_CLASS = -100
+"""A target that stands for no class, which torch's cross-entropy passes over, too."""
+
 
 def has_places(logits: Tensor, class_axis: int) -> bool:
     """Return whether there is more than one row a sample: another axis beside those of samples and classes."""

@@ -12,6 +12,8 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd.learn import signals
+from edgekd.learn.layer_settings import Layers
+from edgekd.learn.layer_settings import parse_layers
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.optimizers import add_own_rate
@@ -65,28 +67,6 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _layers(value: Any) -> Any:
-    """A depth may be a whole number, a list becomes a tuple."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-class LayerPair(Settings):
-    """One layer of the student and one of the teacher that belong together."""
-
-    student: Annotated[str, Field(min_length=1, max_length=500)]
-    """A module's path; with ``:input`` after it what goes in, not what comes out."""
-    teacher: Annotated[str, Field(min_length=1, max_length=500)]
-    """The same, in the teacher."""
-
-
-Layers = (
-    Literal["auto"] | Fraction | LayerPair | Annotated[tuple[LayerPair, ...], Field(min_length=1)]
-)
-"""``auto``: stage by stage; a depth, 0 to 1; a pair of module paths, or several."""
-
-
 class Ramp(Settings):
     """A weight that changes over the first epochs."""
 
@@ -116,7 +96,7 @@ class Term(Settings):
     labelled_only: bool = omit_default(False)
     """Whether tokens (or samples) of a negative label count for nothing, for losses of language models:
     prompts and padding."""
-    layers: Annotated[Layers, BeforeValidator(_layers)] = omit_default("auto")
+    layers: Annotated[Layers, BeforeValidator(parse_layers)] = omit_default("auto")
     """Which layers are compared, for losses that look inside the networks."""
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from edgekd.table import find_signature
 Side = Literal["student", "teacher"]
 SIDES: tuple[Side, ...] = ("student", "teacher")
 Source = Literal["labels", "teacher", "layers"]
-Kind = Literal["logits", "values", "features", "stages", "embedding", "labels", "other"]
+Kind = Literal["logits", "values", "features", "stages", "embedding", "labels", "mask", "other"]
 
 
 class Signal(NamedTuple):
@@ -46,6 +46,9 @@ SIGNALS: dict[str, Signal] = {
         "labels", None, "labels", "class indices [B]; absent where views mix samples"
     ),
     "sample_indices": Signal("labels", None, "other", "[B], numbers in the training split"),
+    "token_mask": Signal(
+        "labels", None, "mask", "[B, N], 1 where there is a token; None where nothing is padding"
+    ),
     "teacher_logits": Signal("teacher", "teacher", "logits", "[B, C], or [P, C] as the student's"),
     "teacher_values": Signal("teacher", "teacher", "values", "[B, ...]"),
     "student_features": Signal(
@@ -67,6 +70,8 @@ SIGNALS: dict[str, Signal] = {
         "layers", "teacher", "embedding", "[B, D], what enters the classifier"
     ),
 }
+TOKEN_MASK = "token_mask"
+"""The one signal that may be None."""
 TARGET = Signal("labels", None, "labels", "[B, ...], a target by its name")
 OUTPUTS: dict[Side, Signal] = {
     "student": Signal("labels", "student", "other", "[B, ...], an output by its name"),
@@ -121,6 +126,12 @@ def compares_kind(kind: str, asked: Collection[str], targets: Collection[str]) -
         targets: names of all targets.
     """
     return any(name in asked and name not in targets for name in OF_KIND[kind])
+
+
+def find_mask(inputs: Sequence[Tensor]) -> int | None:
+    """Find which of a model's inputs says what is padding; None of none, or several."""
+    found = [at for at, end in enumerate(inputs) if end.kind == "mask" and len(end.shape) == 2]
+    return found[0] if len(found) == 1 else None
 
 
 def choose_output(kind: str, outputs: Sequence[Tensor], name: str = "") -> Tensor:

@@ -27,6 +27,8 @@ from edgekd.table import Member
 from edgekd.task import Scale
 from edgekd.tasks import BUILT_IN
 
+NEXT = "next_tokens"
+"""The target of models that say what comes next."""
 LABELS = ("labels", "label_indices", "targets")
 
 
@@ -112,6 +114,9 @@ def find_scheme_misfit(name: str, member: Member, ends: TaskEnds) -> str:
     if member.inputs and ends.inputs and member.inputs != ends.inputs:
         wanted, got = " and ".join(member.inputs), ", ".join(ends.inputs)
         return f"got {name!r}, which takes {wanted} alone, and this task's data have {got}"
+    if member.per == "next-token" and not any(end.target == NEXT for end in ends.outputs):
+        given = ", ".join(f"{end.name} {_shape(end)}" for end in ends.outputs)
+        return f"got {name!r}, which is for models that say what comes next, and this task's models give {given}"
     if member.per == "sample" and not is_classifier(ends.outputs):
         given = ", ".join(f"{end.name} {_shape(end)}" for end in ends.outputs)
         return f"got {name!r}, which is for one class a sample, and this task's models give {given}"

@@ -15,6 +15,7 @@ from edgekd.learn.compiler import find_compiler
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.settings import Training
+from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.plan import loading
 from edgekd.plan import origins
 from edgekd.plan import pretrained_models
@@ -31,6 +32,9 @@ from edgekd.stages import data
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
+from edgekd.stages.synthesize import PROMPTS
+from edgekd.table import find_signature
+from edgekd.tokenizer import FILE as TOKENIZER
 
 
 def steps(
@@ -117,6 +121,10 @@ def _synthesized(recipe: Recipe) -> Step:
         **wiring.model_inputs(teaching.TEACHER),
         "resolved": (teaching.tuning_label(recipe, teaching.TEACHER), "resolved.json"),
     }
+    if PROMPTS in find_signature(SYNTHESIZERS[recipe.synthesis.method.name]).positional:
+        takes |= wiring.split_inputs("train")
+    if recipe.data.source.arguments.get("tokenizer"):
+        takes[TOKENIZER] = ("data", TOKENIZER)
     return Step(wiring.SYNTHESIZE, synthesize.STAGE, recipe.synthesis, takes, recipe.seed)
 
 

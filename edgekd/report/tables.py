@@ -196,6 +196,9 @@ def _deployed(content: Content) -> Iterator[str]:
 
 
 def _synthesized(content: Content) -> Iterator[str]:
+    if "mean_nats" in content:
+        yield from _written(content)
+        return
     yield (
         f"{content['count']} images by {content['method']}; the teacher is "
         f"{percent_text(content['mean_confidence'])} sure of them on average and names "
@@ -204,6 +207,18 @@ def _synthesized(content: Content) -> Iterator[str]:
     apart, noise = content["batch_norm_distance"], content["batch_norm_distance_of_noise"]
     if apart is not None:
         yield f"As its batch norms remember its data they are {_number(apart)} off, noise {_number(noise)}."
+
+
+def _written(content: Content) -> Iterator[str]:
+    yield (
+        f"{content['count']} texts by {content['method']}, {count_text(content['tokens'])} tokens; of its own words the "
+        f"teacher is {_number(content['mean_nats'])} nats a token unsure, and "
+        f"{percent_text(content['distinct_share'])} of the texts are different."
+    )
+    if content["prompted"]:
+        yield "The teacher went on from the beginnings of training texts."
+    else:
+        yield "Without data: the student learned from no text of the corpus, on which it is only scored."
 
 
 KINDS: dict[
@@ -235,7 +250,7 @@ KINDS: dict[
         ("layer", "bits", "weights", "cost of weights", "cost of input"),
         _costs,
     ),
-    "synthesis": ("Images made from the teacher", _synthesized, (), lambda content: []),
+    "synthesis": ("Samples made by the teacher", _synthesized, (), lambda content: []),
 }
 """By the file's name: title, sentences, columns, rows."""
 FILES = frozenset(f"{kind}{SUFFIX}" for kind in KINDS)

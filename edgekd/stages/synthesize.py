@@ -1,4 +1,5 @@
-"""Stage `synthesize`: training images made from the teacher alone, for where its own are not at hand."""
+"""Stage `synthesize`: training samples made by the teacher: images or texts from it alone, for where its own are not at
+hand, or its own continuations of training texts."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.tokenizer import FILE as TOKENIZER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from edgekd.fields.image import Image
 
 TABLE = "synthesis.json"
+PROMPTS = "prompts"
+"""Parameter of a method that begins with texts of the training split."""
 BATCH = 256
 """Stored images that the teacher is asked about at a time."""
 
@@ -47,9 +51,10 @@ class SynthesizeConfig(Settings):
     """The method that makes images, and their number."""
 
     method: MethodName = _method("deepinversion")
-    """``deepinversion``, ``dafl``, ``cmi``, or a mapping with `name` and knobs."""
+    """``deepinversion``, ``dafl``, ``cmi`` of images, ``begin-token-texts``, ``prompted-texts`` of texts, or a mapping with
+    `name` and knobs."""
     count: Annotated[int, Field(ge=1, le=10**7)] = 10_000
-    """Images."""
+    """Images, or texts."""
 
 
 def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
@@ -58,10 +63,11 @@ def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     classes are spread, how far they are from the training data as its batch norms remember them).
 
     Takes data (data.json: the classes and the image's preprocessing, no sample), blueprint, weights and
-    resolved.
+    resolved. Of running text the split has the teacher's texts, and synthesis.json says how sure it was of them;
+    takes tokenizer.json, too, where the data have one, and train where a method begins with texts of it.
 
     Raises:
-        InputError: if the data are no labelled images, the teacher answers other classes or takes other images
+        InputError: if the data are neither labelled images nor running text, the teacher answers other classes or takes other images
             than the data have, lacks what the method needs, or the images diverge.
     """
     import numpy as np
@@ -73,6 +79,8 @@ def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import heap
     from edgekd.learn.data import kinds
 
+    if SYNTHESIZERS[config.method.name].inputs == ("tokens",):
+        return _run_texts(config, given, context)
     try:
         found = dataset.read(given["data"])
         (image_name, image), (label_name, label) = kinds.find_image(found), kinds.find_label(found)
@@ -98,6 +106,53 @@ def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     context.progress.note(
         f"{config.method}: {config.count} images, the teacher is {sure} sure on average and names "
         f"{about['classes_named']} of {classes} classes"
+    )
+    return made
+
+
+def _run_texts(config: SynthesizeConfig, given: Given, context: Context) -> Made:
+    """The same of running text."""
+    import numpy as np
+
+    from edgekd import dataset
+    from edgekd import splits
+    from edgekd.learn import arithmetic
+    from edgekd.learn import blueprint
+    from edgekd.learn import heap
+    from edgekd.learn.synthesis.text_rows import TEXT
+    from edgekd.learn.synthesis.text_rows import collect_texts
+    from edgekd.learn.synthesis.text_rows import make_request
+
+    held = {TOKENIZER: given[TOKENIZER].read_bytes()} if TOKENIZER in given else {}
+    found = dataset.read(given["data"])
+    teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
+    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
+    device = arithmetic.choose_device()
+    teacher = teacher.eval().requires_grad_(False).to(device)
+    prompts = [splits.read(given["train"])[TEXT]] if "train" in given else []
+    make = SYNTHESIZERS[config.method.name].load()
+    try:
+        wanted = make_request(found, held, config.count, device, context)
+        with (
+            arithmetic.deterministic_torch(context.seed, resolved.threads),
+            heap.keep_freed_memory(),
+        ):
+            texts = make(teacher, wanted, *prompts, **config.method.arguments)
+            rows, about = collect_texts(teacher, texts, wanted)
+    except ValueError as error:
+        raise InputError(f"synthesize: {config.method}: {error}") from error
+    made = {name: context.folder / name for name in ("train", TABLE)}
+    splits.write(made["train"], rows, np.arange(config.count))
+    table = {
+        "method": str(config.method),
+        "count": config.count,
+        "prompted": bool(prompts),
+        **about,
+    }
+    made[TABLE].write_bytes(files.pretty_json(table))
+    whence = "from training texts" if prompts else "from the teacher alone"
+    context.progress.note(
+        f"{config.method}: {config.count} texts {whence}, {about['distinct_share']:.1%} of them different"
     )
     return made
 

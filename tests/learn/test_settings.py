@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from edgekd import files
+from edgekd.learn.layer_settings import LayerPair
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Input
 from edgekd.learn.settings import CombineSettings
-from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Ramp

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from edgekd.errors import InputError
 from edgekd.interface import Interface
+from edgekd.learn.layer_settings import LayerPair
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import Key
@@ -24,9 +25,10 @@ from edgekd.learn.method.loss import rehearse_term
 from edgekd.learn.method.named_outputs import example_outputs
 from edgekd.learn.method.named_outputs import find_keys
 from edgekd.learn.method.pairing import NetworkStages
-from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import TOKEN_MASK
 from edgekd.learn.signals import Side
+from edgekd.learn.signals import find_mask
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import is_classifier
 from edgekd.learn.signals import needs
@@ -178,6 +180,10 @@ def _signals(
         known |= {"labels": labels, "label_indices": labels, "sample_indices": labels}
     else:
         known = example_outputs(context.interface, context.batch, fill)
+    at = find_mask(context.interface.inputs)
+    if at is not None:
+        shape = context.interface.shape(context.interface.inputs[at], context.batch)
+        known[TOKEN_MASK] = torch.ones(shape, dtype=torch.int64)
     for key in part.keys.values():
         for each in (key,) if isinstance(key, str) else key:
             if isinstance(each, LayerSignal):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgekd.learn.assembly.binding import BindingContext
+from edgekd.learn.layer_settings import LayerPair
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import BoundTerm
-from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs

@@ -20,6 +20,7 @@ from edgekd.learn.assembly.compared_layers import ComparedLayers
 from edgekd.learn.assembly.compared_layers import list_layers
 from edgekd.learn.assembly.tapped_layers import find_tapped_layers
 from edgekd.learn.knowledge.layers import StoredLayers
+from edgekd.learn.layer_settings import LayerPair
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import pairing
 from edgekd.learn.method import taps
@@ -27,15 +28,18 @@ from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.named_outputs import name_outputs
 from edgekd.learn.method.pairing import NetworkStages
+from edgekd.learn.method.part_places import has_part
+from edgekd.learn.method.part_places import pair_parts
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.stored_layers import StoredTaps
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import TOKEN_MASK
 from edgekd.learn.signals import Side
 from edgekd.learn.signals import find_answer
+from edgekd.learn.signals import find_mask
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import pairs_layers
@@ -61,7 +65,10 @@ class Connection(NamedTuple):
             with contextlib.ExitStack() as stack:
                 read = {side: stack.enter_context(tap) for side, tap in self.taps.items()}
                 first, *others = scheme.lessons(student, batch)
-            signals = dict(name_outputs(first.signals, self.interface))
+            signals = {
+                **self._find_token_mask(batch),
+                **name_outputs(first.signals, self.interface),
+            }
             for side, values in read.items():
                 signals |= {LayerSignal(side, place): value for place, value in values.items()}
             named = [
@@ -72,6 +79,11 @@ class Connection(NamedTuple):
 
         companions = {**scheme.companions, **self.companions}
         return Scheme(lessons, nn.ModuleDict(companions))
+
+    def _find_token_mask(self, batch: TensorBatch) -> dict[str, Tensor]:
+        """What the batch says of padding; a scheme that shows the student other texts says it itself."""
+        at = find_mask(self.interface.inputs)
+        return {} if at is None or at >= len(batch.inputs) else {TOKEN_MASK: batch.inputs[at]}
 
 
 def reads_inside(terms: Sequence[Term], side: Side | None = None) -> bool:
@@ -218,6 +230,9 @@ def _pairs(words: Term, student: NetworkStages, teacher: NetworkStages) -> tuple
     if not pairs_layers(member):
         return ()
     layers = words.layers
+    parts = (student.parts, teacher.parts)
+    if layers == "auto" and member.layers and all(has_part(member.layers, each) for each in parts):
+        return pair_parts(member.layers, *parts)
     if layers == "auto" and member.depth is not None:
         layers = member.depth
     return pairing.pair_layers(layers, student, teacher)

@@ -37,7 +37,7 @@ def find_tapped_layers(terms: Sequence[BoundTerm], context: BindingContext) -> S
     shapes = context.shapes["teacher"]
     tapped = tuple(_layer(place, shapes[place][1:], whole[place]) for place in sorted(whole))
     network = context.networks["teacher"]
-    return StoredLayers(network.stages, network.classifier, tapped)
+    return StoredLayers(network.stages, network.classifier, tapped, network.parts)
 
 
 def _list_readings(term: BoundTerm) -> Iterator[_Reading]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.learn.transformer_parts import TransformerParts
 
 MOST_LAYERS = 256
 MOST_PLACE = 500
@@ -45,6 +46,8 @@ class StoredLayers(NamedTuple):
     classifier: str
     """What enters the layer that gives the logits."""
     tapped: tuple[StoredLayer, ...]
+    parts: TransformerParts | None = None
+    """Of a transformer over tokens."""
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -52,7 +55,11 @@ class StoredLayers(NamedTuple):
             {**each._asdict(), "shape": list(each.shape), "order": list(each.order)}
             for each in self.tapped
         ]
-        return {"stages": list(self.stages), "classifier": self.classifier, "tapped": tapped}
+        found = {"stages": list(self.stages), "classifier": self.classifier, "tapped": tapped}
+        if self.parts is None:
+            return found
+        named = {k: v if isinstance(v, str) else list(v) for k, v in self.parts._asdict().items()}
+        return {**found, "parts": named}
 
     @property
     def values(self) -> int:
@@ -96,7 +103,16 @@ def parse_layers(value: Mapping[str, Any]) -> StoredLayers:
     _require_places((*stages, classifier, *places))
     if len(set(places)) != len(places) or not 0 < len(places) <= MOST_LAYERS:
         raise ValueError(f"{len(places)} layers, or one twice")
-    return StoredLayers(stages, classifier, tapped)
+    return StoredLayers(stages, classifier, tapped, _parse_parts(value.get("parts")))
+
+
+def _parse_parts(value: Mapping[str, Any] | None) -> TransformerParts | None:
+    if value is None:
+        return None
+    lists = {name: tuple(each) for name, each in value.items() if name != "embeddings"}
+    parts = TransformerParts(**lists, embeddings=value["embeddings"])
+    _require_places((parts.embeddings, *(place for each in lists.values() for place in each)))
+    return parts
 
 
 def _parse_layer(value: Mapping[str, Any]) -> StoredLayer:

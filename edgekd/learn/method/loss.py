@@ -22,6 +22,9 @@ from edgekd import code
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.mathematics.padding import clear_padding
+from edgekd.learn.mathematics.padding import has_tokens
+from edgekd.learn.mathematics.padding import pool_tokens
 from edgekd.learn.mathematics.shapes import pool_places
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.mathematics.top_k import TopKLogits
@@ -32,6 +35,8 @@ from edgekd.learn.method.schedule import ramp_factor
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import PAIRED
+from edgekd.learn.signals import TOKEN_MASK
 from edgekd.learn.signals import find_signal
 from edgekd.table import find_own_signature
 from edgekd.table import find_signature
@@ -84,7 +89,11 @@ class BoundTerm:
         given = {name: self._signal(name, part, signals) for name in wanted}
         if part.companion is not None:
             given |= part.companion(*(given[name] for name in part.reads))
-        absent = [name for name in self.needs if given[name] is None]
+        if (
+            TOKEN_MASK not in self.needs
+        ):  # it cannot tell padding, of which a companion makes something
+            given = _clear(given, signals.get(TOKEN_MASK))
+        absent = [name for name in self.needs if given[name] is None and name != TOKEN_MASK]
         if absent:
             raise InputError(
                 f"loss {self.name}: got no {', '.join(absent)} from this scheme, "
@@ -92,9 +101,10 @@ class BoundTerm:
             )
         if self.labelled_only:
             given = self._of_labelled(given, part, signals)
-        if not any(_has_rows(given[name]) for name in self.needs):
+        compared = [name for name in self.needs if name != TOKEN_MASK]
+        if not any(_has_rows(given[name]) for name in compared):
             # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient
-            tensors = [given[name] for name in self.needs if isinstance(given[name], Tensor)]
+            tensors = [given[name] for name in compared if isinstance(given[name], Tensor)]
             return torch.stack([each.float().sum() for each in tensors]).sum()
         return self.function(*(given[name] for name in self.needs))
 
@@ -117,18 +127,32 @@ class BoundTerm:
     def _signal(self, name: str, part: TermPart, signals: Mapping[str, Tensor]) -> Any:
         key = part.keys.get(name, name)
         if isinstance(key, tuple):
-            return tuple(signals[each] for each in key)
+            return tuple(clear_padding(signals[each], signals.get(TOKEN_MASK)) for each in key)
         value = signals.get(key)
         if value is None:
             return None
-        kind = find_signal(name).kind
+        kind, mask = find_signal(name).kind, signals.get(TOKEN_MASK)
         if isinstance(value, TopKLogits) and (self.standardize or not self.reads_top_k):
             value = value.spread()
         if kind == "embedding":
-            value = pool_places(value)
+            value = pool_tokens(value, mask) if has_tokens(value, mask) else pool_places(value)
+        if kind in PAIRED:
+            value = clear_padding(value, mask)
         if self.standardize and kind == "logits":
             value = standardize(value)
         return value
+
+
+def _clear(given: Mapping[str, Any], mask: Tensor | None) -> dict[str, Any]:
+    """The same signals with zeros for padding in layers."""
+    found = dict(given)
+    for name, value in given.items():
+        kind = find_signal(name).kind
+        if kind == "features" and value is not None:
+            found[name] = clear_padding(value, mask)
+        elif kind == "stages" and value is not None:
+            found[name] = tuple(clear_padding(each, mask) for each in value)
+    return found
 
 
 def _has_rows(value: Any) -> bool:

@@ -19,6 +19,8 @@ from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.mathematics.top_k import TopKLogits
 from edgekd.learn.signals import SIDES
 
+COUNTING = "counting"
+"""Which places of outputs count, bool [B, ...], where a scheme says it and not the target."""
 TARGET, INDICES = "target:", "target indices:"
 """Before an output's name, they make the name of the signal that it is compared with: as rows where the output is."""
 
@@ -64,8 +66,12 @@ def _name_rows(end: End, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
         indices = {INDICES + end.name: target} if end.class_axis >= 1 and target.ndim == 1 else {}
         return {TARGET + end.name: target, **indices}
     found: dict[str, Tensor] = {}
-    counting = None
-    if target is not None:
+    counting = named.get(COUNTING)
+    if counting is not None:
+        labels = None if target is None else rows.target_rows(target, counting)
+        if labels is not None and bool((labels >= 0).any()):
+            found[TARGET + end.name] = labels
+    elif target is not None:
         counting = rows.find_counting(target, int(end.shape[end.class_axis]))
         found[TARGET + end.name] = found[INDICES + end.name] = rows.target_rows(target, counting)
     for name in (f"{side}_{end.name}" for side in SIDES):

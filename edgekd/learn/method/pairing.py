@@ -11,11 +11,15 @@ from torch import nn
 
 from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.forward_pass import run_once
+from edgekd.learn.layer_settings import LayerPair
+from edgekd.learn.layer_settings import Layers
+from edgekd.learn.method.part_places import find_place
+from edgekd.learn.method.part_places import pair_parts
 from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import TapPoint
 from edgekd.learn.method.taps import find_points
-from edgekd.learn.settings import LayerPair
-from edgekd.learn.settings import Layers
+from edgekd.learn.transformer_parts import TransformerParts
+from edgekd.learn.transformer_parts import find_parts
 
 MOST_STAGES = 4
 """Of a network whose blocks all look alike: no more of them are read."""
@@ -31,6 +35,8 @@ class NetworkStages(NamedTuple):
     """Where each stage ends, shallow to deep."""
     classifier: str
     """What enters the layer that gives the logits."""
+    parts: TransformerParts | None = None
+    """Of a transformer over tokens."""
 
 
 def find_stages(model: nn.Module, *inputs: Tensor, output: int | None = None) -> NetworkStages:
@@ -54,10 +60,12 @@ def find_stages(model: nn.Module, *inputs: Tensor, output: int | None = None) ->
         for point in found[first:]
         if point.place + INPUT != classifier and not isinstance(point.module, PASSING)
     ]
-    stages = _maps(inner) or _blocks(inner) or _vectors(inner, found[-1].shape)
+    parts = _find_token_parts(model, found)
+    blocks = [] if parts is None else _spread(list(parts.blocks))
+    stages = blocks or _maps(inner) or _blocks(inner) or _vectors(inner, found[-1].shape)
     if not stages:
         raise ValueError("found no stages in the model, want `layers` that name modules of it")
-    return NetworkStages(tuple(stages), classifier)
+    return NetworkStages(tuple(stages), classifier, parts)
 
 
 def pair_layers(
@@ -66,14 +74,25 @@ def pair_layers(
     """Pair the layers that a recipe names, or that lie at one depth, or that end the stages.
 
     Args:
-        layers: ``auto`` is all stages; a number is a depth between the input, 0, and the logits, 1.
+        layers: ``auto`` is all stages; a number is a depth between the input, 0, and the logits, 1; any other word is a
+            part of transformers (`edgekd.learn.method.part_places`).
         student: its places.
         teacher: its places.
+
+    Raises:
+        ValueError: if a part is asked for that a network has not.
     """
-    if isinstance(layers, LayerPair):
-        return (layers,)
-    if isinstance(layers, tuple):
-        return layers
+    named = (layers,) if isinstance(layers, LayerPair) else layers
+    if isinstance(named, tuple):
+        return tuple(
+            LayerPair(
+                student=find_place(pair.student, student.parts, "student"),
+                teacher=find_place(pair.teacher, teacher.parts, "teacher"),
+            )
+            for pair in named
+        )
+    if isinstance(layers, str) and layers != "auto":
+        return pair_parts(layers, student.parts, teacher.parts)
     if isinstance(layers, float):
         return (LayerPair(student=_at(student, layers), teacher=_at(teacher, layers)),)
     count = min(len(student.stages), len(teacher.stages))
@@ -115,6 +134,16 @@ def _layer_of(model: nn.Module, inputs: Sequence[Tensor], output: int) -> str:
     where = given[output].untyped_storage().data_ptr()
     same = [p for p, value in passed.items() if value.untyped_storage().data_ptr() == where]
     return same[-1] + INPUT if same else ""
+
+
+def _find_token_parts(model: nn.Module, found: Sequence[TapPoint]) -> TransformerParts | None:
+    """The parts of a transformer whose blocks all give tokens of one width, [B, N, D]."""
+    parts = find_parts(model)
+    if parts is None:
+        return None
+    shapes = {point.place: point.shape for point in found}
+    given = {shapes.get(block, ())[1:] for block in parts.blocks}
+    return parts if len(given) == 1 and all(len(each) == 2 for each in given) else None
 
 
 def _maps(found: Sequence[TapPoint]) -> list[str]:

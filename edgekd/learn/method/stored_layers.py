@@ -48,7 +48,7 @@ class StoredTaps:
     @property
     def network(self) -> NetworkStages:
         """The stages and the classifier of the teacher."""
-        return NetworkStages(self.layers.stages, self.layers.classifier)
+        return NetworkStages(self.layers.stages, self.layers.classifier, self.layers.parts)
 
     def record_shapes(self, places: Iterable[str], batch: int) -> dict[str, tuple[int, ...]]:
         """Return the shape, batch first, of each place that is stored.

@@ -15,6 +15,9 @@ from edgekd.errors import find_nearest
 from edgekd.learn.forward_pass import run_once
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.parallel.sharing import gather_batch
+from edgekd.learn.transformer_parts import SCORES
+from edgekd.learn.transformer_parts import count_heads
+from edgekd.learn.transformer_parts import find_projections
 
 INPUT = ":input"
 """After a module's path: what goes into it, not what comes out."""
@@ -45,7 +48,10 @@ class Taps:
     def __enter__(self) -> dict[str, Tensor]:
         self.values.clear()
         for place, module in self.modules.items():
-            self._handles.append(_watch(module, place, self.values))
+            if place.endswith(SCORES):
+                self._handles.extend(_watch_scores(module, place, self.values))
+            else:
+                self._handles.append(_watch(module, place, self.values))
         return self.values
 
     def __exit__(
@@ -101,8 +107,8 @@ def record_shapes(
 
 
 def module_path(place: str) -> str:
-    """The path of the module at a place, be it its input or its output."""
-    return place.removesuffix(INPUT)
+    """The path of the module at a place, be it its input, its output or its attention scores."""
+    return place.removesuffix(INPUT).removesuffix(SCORES)
 
 
 def _module(model: nn.Module, place: str) -> nn.Module:
@@ -130,6 +136,41 @@ def _watch(module: nn.Module, place: str, values: dict[str, Tensor]) -> Removabl
     if place.endswith(INPUT):
         return module.register_forward_pre_hook(before)
     return module.register_forward_hook(after)
+
+
+def _watch_scores(
+    attention: nn.Module, place: str, values: dict[str, Tensor]
+) -> list[RemovableHandle]:
+    """Keep the products of an attention's queries and keys, by sqrt(d), [B, heads, N, N]; fused kernels give none."""
+    names = find_projections(attention)
+    if names is None:
+        raise ValueError(
+            f"got {place!r}, and that module has no layers of its own for queries and keys, want one that has"
+        )
+    passed: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        def hook(_: nn.Module, given: tuple[Any, ...], made: Tensor) -> None:
+            passed[name] = made
+
+        return hook
+
+    def multiply(_: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+        query, key = (widen(passed.pop(name)) for name in ("query", "key"))
+        heads = count_heads(attention, query.shape[-1])
+        if key.shape[-1] != query.shape[-1]:
+            raise ValueError(
+                f"got {place!r}, whose queries share keys, want hidden states or relations of it"
+            )
+        query, key = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (query, key))
+        values[place] = gather_batch(query @ key.transpose(2, 3) / query.shape[-1] ** 0.5)
+
+    projections = dict(attention.named_children())
+    return [
+        projections[names[0]].register_forward_hook(keep("query")),
+        projections[names[1]].register_forward_hook(keep("key")),
+        attention.register_forward_hook(multiply),
+    ]
 
 
 def _tensor(passed: Any) -> Tensor | None:

@@ -25,6 +25,14 @@ _BUILT_IN: dict[str, Member] = {
         paper="Hinton et al. 2015",
         sees_batch_once=True,
     ),
+    "on-policy": Member(
+        f"{_HERE}.on_policy",
+        "on_policy",
+        "the student goes on from prompts, the teacher says what it thinks of that",
+        per="next-token",
+        paper="Agarwal et al. 2024",
+        inputs=("tokens",),
+    ),
     "densely-guided": Member(
         f"{_HERE}.densely_guided",
         "densely_guided",

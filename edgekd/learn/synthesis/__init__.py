@@ -1,7 +1,7 @@
-"""Images made from a teacher alone, where its training data are not at hand.
+"""Samples made by a teacher: images and texts from it alone, where its training data are not at hand, or its own texts.
 
-Each is ``synthesizer(teacher, wanted, **knobs)`` and gives batches of normalised images; see
-`edgekd.learn.synthesis.request`.
+Each is ``synthesizer(teacher, wanted, **knobs)``, or with the training split's texts as ``prompts`` behind these two, and gives batches: of normalised images, see
+`edgekd.learn.synthesis.request`, or of tokens, see `edgekd.learn.synthesis.texts`.
 """
 
 from __future__ import annotations
@@ -34,5 +34,21 @@ SYNTHESIZERS: dict[str, Member] = {
         per="sample",
         inputs=("image",),
         paper="Fang et al. 2021",
+    ),
+    "begin-token-texts": Member(
+        f"{_HERE}.texts",
+        "begin_token_texts",
+        "texts that the teacher writes from its begin token alone",
+        per="next-token",
+        inputs=("tokens",),
+        paper="Liu et al. 2023",
+    ),
+    "prompted-texts": Member(
+        f"{_HERE}.texts",
+        "prompted_texts",
+        "the teacher's own continuations of training texts, learned as data",
+        per="next-token",
+        inputs=("tokens",),
+        paper="Kim and Rush 2016",
     ),
 }

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from edgekd.learn import blueprint
+from edgekd.learn.layer_settings import LayerPair
 from edgekd.learn.method import pairing
 from edgekd.learn.method.pairing import NetworkStages
-from edgekd.learn.settings import LayerPair
 from tests.learn.blueprint_example import image_blueprint
 
 

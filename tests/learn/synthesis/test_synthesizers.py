@@ -45,8 +45,10 @@ def one_thread() -> Iterator[None]:
 
 
 def test_the_table() -> None:
-    assert set(SYNTHESIZERS) == set(QUICK)
-    for name, member in SYNTHESIZERS.items():
+    of_images = {name for name, each in SYNTHESIZERS.items() if each.inputs == ("image",)}
+    assert of_images == set(QUICK)
+    for name in QUICK:
+        member = SYNTHESIZERS[name]
         assert find_signature(member).positional == ("teacher", "wanted"), name
         assert {"steps", "batch_size"} <= set(find_signature(member).knobs.model_fields)
 

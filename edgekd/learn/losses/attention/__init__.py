@@ -63,6 +63,15 @@ LOSSES: dict[str, Member] = {
         "squared difference of attention scores",
         paper="Jiao et al. 2020",
         depth=1.0,
+        layers="scores",
+    ),
+    "attention-kl": Member(
+        f"{_HERE}.tokens",
+        "attention_kl",
+        "what tokens attend to, as probabilities",
+        paper="Wang et al. 2020",
+        depth=1.0,
+        layers="scores:last",
     ),
     "minilm": Member(
         f"{_HERE}.tokens",
@@ -70,5 +79,6 @@ LOSSES: dict[str, Member] = {
         "relations of tokens, head by head",
         paper="Wang et al. 2021",
         depth=1.0,
+        layers="relations",
     ),
 }

@@ -44,6 +44,18 @@ LOSSES: dict[str, Member] = {
         "those that belong together nearer than all others of the batch",
         paper="van den Oord et al. 2018",
     ),
+    "margin-mse": Member(
+        f"{_HERE}.ranking",
+        "margin_mse",
+        "how far those that belong together lie before others, as the teacher has it",
+        paper="Hofstaetter et al. 2020",
+    ),
+    "score-kl": Member(
+        f"{_HERE}.ranking",
+        "score_kl",
+        "the teacher's scores of a text's candidates, as probabilities",
+        paper="Santhanam et al. 2022",
+    ),
     "bounded-regression": Member(
         f"{_HERE}.distillation",
         "bounded_regression",

@@ -22,6 +22,7 @@ from edgekd.learn.losses.attention.maps import attnfd
 from edgekd.learn.losses.attention.maps import spatial_affinity
 from edgekd.learn.losses.attention.masks import maskd
 from edgekd.learn.losses.attention.masks import mgd
+from edgekd.learn.losses.attention.tokens import attention_kl
 from edgekd.learn.losses.attention.tokens import attention_scores
 from edgekd.learn.losses.attention.tokens import minilm
 
@@ -58,6 +59,7 @@ EVERY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "attnfd": attnfd,
     "spatial-affinity": spatial_affinity,
     "attention-scores": attention_scores,
+    "attention-kl": attention_kl,
     "minilm": related,
 }
 

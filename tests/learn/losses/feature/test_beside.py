@@ -59,7 +59,7 @@ def value_of(name: str, module: nn.Module, given: list[Any], knobs: dict[str, An
     assert member.companion is not None
     signals = dict(zip(find_signature(member.companion).positional, given, strict=True))
     signals |= module(*given)
-    return member.load()(*(signals[key] for key in find_signature(member).positional), **knobs)
+    return member.load()(*(signals.get(key) for key in find_signature(member).positional), **knobs)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -47,7 +47,7 @@ def each(change: Any, signals: Given) -> Given:
 
 def call(name: str, signals: Given, **knobs: Any) -> Tensor:
     member = LOSSES[name]
-    return member.load()(*(signals[key] for key in find_signature(member).positional), **knobs)
+    return member.load()(*(signals.get(key) for key in find_signature(member).positional), **knobs)
 
 
 def leaves(signals: Given, side: str) -> list[Tensor]:

@@ -18,7 +18,9 @@ STUDENT = torch.tensor([[1.0, 2.0], [0.0, 4.0]])
 TEACHER = torch.tensor([[0.0, 2.0], [0.0, 3.0]])
 TARGETS = torch.tensor([[0.5, 2.0], [0.0, 1.0]])
 
-ON_NUMBERS = [name for name, each in values.LOSSES.items() if not each.module.endswith("vectors")]
+ON_NUMBERS = [
+    name for name, each in values.LOSSES.items() if not each.module.endswith(("vectors", "ranking"))
+]
 """Those on vectors have tests of their own."""
 
 

@@ -1,0 +1,268 @@
+"""What a small decoder gains by its teacher's answers on data, on its own samples and on its teacher's texts.
+
+A decoder over bytes (three layers, 96 wide) teaches one of a layer, 32 wide, on the package descriptions of
+examples/package-sections. Every student learns four epochs, then two more as the row says; all with the same batches and
+rates. ``data-free`` students learn six epochs from texts that the teacher wrote from its begin token alone. Measured on the
+test split: bits per byte; KL of both ways round at the text's own places; and on what the student says after 16 bytes
+of a test block, drawn at temperature 1: the teacher's bits per byte of it, and the reverse KL at the places that it visits.
+
+    python benchmarks/language/measure.py --store benchmarks/language/result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd import dataset
+from edgekd import splits
+from edgekd.learn import blueprint
+from edgekd.learn.generation import Draws
+from edgekd.learn.generation import continue_texts
+from edgekd.learn.settings import Arithmetic
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import data
+from edgekd.stages import distil
+from edgekd.stages import synthesize
+from edgekd.stages import train
+
+TEXTS = Path(__file__).parents[2] / "examples" / "package-sections" / "packages.jsonl.gz"
+PROMPT, LONGEST, SEEDS = 16, 64, (0, 1, 2)
+TEACHER = {"name": "text-decoder", "layers": 3, "width": 96, "heads": 4}
+STUDENT = {"name": "text-decoder", "layers": 1, "width": 32, "heads": 2}
+WORDS: dict[str, Any] = {
+    "batch_size": 32,
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "precision": "fp32",
+    "channels_last": False,
+    "threads": 1,
+}
+FIRST = {**WORDS, "epochs": 4, "learning_rate": 0.005}
+SECOND = {**WORDS, "epochs": 2, "learning_rate": 0.002}
+ON_POLICY = {"name": "on-policy", "prompt_tokens": PROMPT}
+ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "control": ("labels", "cross-entropy", {}),
+    "off-policy, forward KL": ("forward-kl", "forward-kl", {}),
+    "off-policy, reverse KL": ("forward-kl", "reverse-kl", {}),
+    "off-policy, Jensen-Shannon": ("forward-kl", "jsd", {}),
+    "on-policy, Jensen-Shannon, half": (
+        "forward-kl",
+        "jsd",
+        {"scheme": {**ON_POLICY, "share": 0.5}},
+    ),
+    "on-policy, reverse KL": ("forward-kl", "reverse-kl", {"scheme": ON_POLICY}),
+    "on-policy, reverse KL, a fifth of the teacher": (
+        "forward-kl",
+        "reverse-kl",
+        {"scheme": {**ON_POLICY, "teacher_mix": 0.2}},
+    ),
+    "the teacher's continuations": ("forward-kl", "cross-entropy", {"texts": "prompted"}),
+    "data-free, forward KL": ("data-free", "forward-kl", {"texts": "begin"}),
+}
+"""What is learned first, the loss of the two epochs after it, and how."""
+
+
+class Bench:
+    """The files of one run, and the stages that make them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+        resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
+        self.resolved = folder / "resolved.json"
+        self.resolved.write_text(resolved.model_dump_json())
+        source = {
+            "name": "text-corpus",
+            "reference": str(TEXTS),
+            "text": "text",
+            "longest": LONGEST,
+        }
+        config = data.DataConfig(source=source, task="language-modelling")
+        made = self.run(data, config, {}, 0)
+        self.data = {"data": made["data.json"], **{n: made[n] for n in ("train", "validation")}}
+        self.test = made["test"]
+        self.dataset = dataset.read(made["data.json"])
+
+    def run(self, stage: Any, config: Any, given: dict[str, Path], seed: int) -> dict[str, Path]:
+        self.count += 1
+        place = self.folder / str(self.count)
+        place.mkdir()
+        context = Context(
+            folder=place, checkpoints=place / "checkpoints", seed=seed, progress=Silent()
+        )
+        made: dict[str, Path] = stage.run(config, given, context)
+        return made
+
+    def train(self, model: dict[str, Any], words: dict[str, Any], seed: int) -> dict[str, Path]:
+        config = train.TrainConfig(
+            model=model, losses=["cross-entropy"], train=words, views={"count": 1}, views_seed=0
+        )
+        return self.run(train, config, {**self.data, "resolved": self.resolved}, seed)
+
+    def distil(
+        self,
+        loss: str,
+        words: dict[str, Any],
+        teacher: dict[str, Path],
+        seed: int,
+        start: dict[str, Path] | None = None,
+        texts: Path | None = None,
+        scheme: Any = "offline",
+    ) -> dict[str, Path]:
+        config = distil.DistilConfig(
+            model=STUDENT,
+            losses=[loss],
+            knowledge="online",
+            train=words,
+            views={"count": 1},
+            views_seed=seed,
+            scheme=scheme,
+        )
+        given = {**self.data, "resolved": self.resolved}
+        given |= {
+            "teacher_blueprint": teacher["blueprint.json"],
+            "teacher_weights": teacher["weights.safetensors"],
+        }
+        if start is not None:
+            given["start_weights"] = start["weights.safetensors"]
+        if texts is not None:
+            given["train"] = texts
+        return self.run(distil, config, given, seed)
+
+    def write(
+        self, method: dict[str, Any], teacher: dict[str, Path], count: int, seed: int
+    ) -> Path:
+        config = synthesize.SynthesizeConfig(method=method, count=count)
+        given = {
+            "data": self.data["data"],
+            "train": self.data["train"],
+            "resolved": self.resolved,
+            "blueprint": teacher["blueprint.json"],
+            "weights": teacher["weights.safetensors"],
+        }
+        if method["name"] == "begin-token-texts":
+            del given["train"]
+        return self.run(synthesize, config, given, seed)["train"]
+
+
+def load(made: dict[str, Path]) -> nn.Module:
+    model = blueprint.load(made["blueprint.json"], made["weights.safetensors"])
+    return model.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def judge(student: nn.Module, teacher: nn.Module, bench: Bench) -> dict[str, float]:
+    """Figures on the whole test split; what the student says is drawn by the same numbers for all."""
+    rows = splits.read(bench.test)
+    inputs = bench.dataset.prepare_inputs(rows)
+    tokens, mask = (torch.from_numpy(each) for each in inputs.values())
+    following = torch.from_numpy(bench.dataset.prepare_targets(rows)["next_tokens"])
+    said, after = continue_texts(
+        student, tokens, mask, PROMPT, Draws(123, np.arange(len(tokens)), 0)
+    )
+    ours, theirs = predict(student, tokens, mask), predict(teacher, tokens, mask)
+    nats = -ours.gather(2, following[:, :, None]).mean()
+    found = {
+        "bits_per_byte": float(nats) / math.log(2),
+        "forward_kl": float((theirs.exp() * (theirs - ours)).sum(2).mean()),
+        "reverse_kl": float((ours.exp() * (ours - theirs)).sum(2).mean()),
+    }
+    ours, theirs = (predict(each, said, mask)[:, PROMPT - 1 :] for each in (student, teacher))
+    spoken = after[:, PROMPT - 1 :, None]
+    return {
+        **found,
+        "teacher_bits_of_samples": -float(theirs.gather(2, spoken).mean()) / math.log(2),
+        "student_bits_of_samples": -float(ours.gather(2, spoken).mean()) / math.log(2),
+        "reverse_kl_on_samples": float((ours.exp() * (ours - theirs)).sum(2).mean()),
+        "forward_kl_on_samples": float((theirs.exp() * (theirs - ours)).sum(2).mean()),
+    }
+
+
+def predict(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    parts = zip(tokens.split(256), mask.split(256), strict=True)
+    return torch.cat([torch.log_softmax(model(*part), 2) for part in parts])
+
+
+def compare(rows: list[dict[str, Any]], name: str, other: str, figure: str) -> dict[str, Any]:
+    """Mean difference over the seeds, and its 95 % interval (Student's t, two degrees of freedom)."""
+    by = {(row["row"], row["seed"]): row[figure] for row in rows}
+    apart = [by[name, seed] - by[other, seed] for seed in SEEDS]
+    mean, half = statistics.mean(apart), 4.303 * statistics.stdev(apart) / math.sqrt(len(apart))
+    return {
+        "row": name,
+        "beside": other,
+        "figure": figure,
+        "mean": mean,
+        "ci95": [mean - half, mean + half],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, required=True)
+    torch.set_num_threads(1)
+    goal = parser.parse_args().store
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(Bench(Path(folder)))
+    on = [name for name in ROWS if name.startswith("on-policy")]
+    off, control = "off-policy, forward KL", "control"
+    figures = ("bits_per_byte", "reverse_kl_on_samples", "teacher_bits_of_samples")
+    told = [compare(rows, name, off, figure) for name in on for figure in figures]
+    told += [compare(rows, name, control, "bits_per_byte") for name in ROWS if name != control]
+    goal.write_text(json.dumps({"rows": rows, "differences": told}, indent=1) + "\n")
+    for row in rows:
+        print(json.dumps(row))
+    for each in told:
+        print(json.dumps(each))
+
+
+def measure(bench: Bench) -> list[dict[str, Any]]:
+    teacher_files = bench.train(TEACHER, {**FIRST, "epochs": 10, "learning_rate": 0.003}, 0)
+    teacher = load(teacher_files)
+    told = judge(teacher, teacher, bench)
+    rows: list[dict[str, Any]] = [{"row": "teacher", "seed": 0, "seconds": 0.0, **told}]
+    print(json.dumps(rows[0]), flush=True)
+    count = bench.dataset.counts["train"]
+    for seed in SEEDS:
+        texts = {
+            "prompted": bench.write(
+                {"name": "prompted-texts", "prompt_tokens": PROMPT, "temperature": 1.0},
+                teacher_files,
+                count,
+                seed,
+            ),
+            "begin": bench.write({"name": "begin-token-texts"}, teacher_files, count, seed),
+        }
+        first = {
+            "forward-kl": bench.distil("forward-kl", FIRST, teacher_files, seed),
+            "labels": bench.distil("cross-entropy", FIRST, teacher_files, seed),
+            "data-free": bench.distil(
+                "forward-kl", FIRST, teacher_files, seed, texts=texts["begin"]
+            ),
+        }
+        for name, (start, loss, words) in ROWS.items():
+            began = time.perf_counter()
+            words = {**words, "texts": texts.get(words.get("texts", ""))}
+            made = bench.distil(loss, SECOND, teacher_files, seed, first[start], **words)
+            seconds = time.perf_counter() - began
+            found = judge(load(made), teacher, bench)
+            rows.append({"row": name, "seed": seed, "seconds": round(seconds, 2), **found})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
