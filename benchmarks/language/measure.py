@@ -29,6 +29,7 @@ from edgekd import dataset
 from edgekd import splits
 from edgekd.learn import blueprint
 from edgekd.learn.generation import Draws
+from edgekd.learn.generation import begin_answer
 from edgekd.learn.generation import continue_texts
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Silent
@@ -171,7 +172,7 @@ def judge(student: nn.Module, teacher: nn.Module, bench: Bench) -> dict[str, flo
     tokens, mask = (torch.from_numpy(each) for each in inputs.values())
     following = torch.from_numpy(bench.dataset.prepare_targets(rows)["next_tokens"])
     said, after = continue_texts(
-        student, tokens, mask, PROMPT, Draws(123, np.arange(len(tokens)), 0)
+        begin_answer(student), tokens, mask, PROMPT, Draws(123, np.arange(len(tokens)), 0)
     )
     ours, theirs = predict(student, tokens, mask), predict(teacher, tokens, mask)
     nats = -ours.gather(2, following[:, :, None]).mean()

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import NamedTuple
+from typing import cast
 
 import torch
 from torch import Tensor
+from torch import nn
 
 from edgekd.learn.arithmetic import to_device
+from edgekd.learn.cache import CacheSizes
+from edgekd.learn.cache import Decoder
+from edgekd.learn.cache import find_cache_sizes
 from edgekd.learn.view import draw_numbers
 
 if TYPE_CHECKING:
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NextLogits = Callable[[Tensor, Tensor], Tensor]
-"""Tokens [B, N] and their mask [B, N], 1 where there is no padding, to logits [B, N, V]."""
+"""Tokens [B, N] and their mask [B, N], 1 where there is no padding, to logits [B, *, V], the last token's last."""
 FIRST_DRAW = 2**20
 """Number of the first token's draw in a sample's sequence of random numbers; `edgekd.learn.view` has the lower ones."""
 
@@ -48,6 +53,31 @@ class Draws(NamedTuple):
         return draw_numbers(self.seed, self.indices, self.round, FIRST_DRAW + number)
 
 
+class CachedAnswer:
+    """Answers to one batch of texts that grow: a call reads the tokens alone that are new since the one before."""
+
+    def __init__(self, decoder: Decoder, sizes: CacheSizes) -> None:
+        self._decoder, self._sizes = decoder, sizes
+        self._past: tuple[Tensor, ...] = ()
+
+    def __call__(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Logits of the new tokens."""
+        if not self._past:
+            shape = (len(tokens), self._sizes.heads, 0, self._sizes.head_size)
+            empty = torch.zeros(shape, device=tokens.device)
+            self._past = (empty,) * (2 * self._sizes.layers)
+        kept = self._past[0].shape[2]
+        logits, *past = self._decoder.decode(tokens[:, kept:], mask, self._past)
+        self._past = tuple(past)
+        return logits
+
+
+def begin_answer(model: nn.Module) -> NextLogits:
+    """What answers one batch of texts while they grow: with a cache where the model has one, else all anew each time."""
+    sizes = find_cache_sizes(model)
+    return model if sizes is None else CachedAnswer(cast(Decoder, model), sizes)
+
+
 @torch.no_grad()
 def continue_texts(
     answer: NextLogits,
@@ -60,7 +90,7 @@ def continue_texts(
     """Replace what follows the first `prompt` tokens of each text by what a model says.
 
     Args:
-        answer: gives the logits of the next token after each.
+        answer: gives the logits of the next token; of `begin_answer`, for these texts alone.
         tokens: int64 [B, N].
         mask: [B, N], 1 where there is a token; padding stands behind the texts, and stays.
         prompt: tokens that stay, at least 1.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from edgekd.learn.generation import Draws
 from edgekd.learn.generation import Sampling
+from edgekd.learn.generation import begin_answer
 from edgekd.learn.generation import choose_tokens
 from edgekd.learn.generation import continue_texts
 from edgekd.learn.models.text_decoder import text_decoder
@@ -76,3 +77,15 @@ def test_a_number_just_below_one_is_still_a_token() -> None:
 def test_without_a_prompt_there_is_nothing_to_go_on_from() -> None:
     with pytest.raises(ValueError, match="want at least 1"):
         continue_texts(model(), *texts(), 0, draws(0, 1, 2))
+
+
+def test_with_a_cache_the_same_is_said_and_each_token_is_read_once() -> None:
+    network, (tokens, mask) = model(), texts()
+    read: list[int] = []
+    network.words.register_forward_hook(lambda _, given, made: read.append(given[0].shape[1]))  # type: ignore[union-attr, operator]
+    want, _ = continue_texts(network, tokens, mask, 3, draws(0, 1, 2))
+    assert sum(read) == sum(range(3, 9))
+    read.clear()
+    got, _ = continue_texts(begin_answer(network), tokens, mask, 3, draws(0, 1, 2))
+    assert read == [3, 1, 1, 1, 1, 1]
+    assert torch.equal(got, want)

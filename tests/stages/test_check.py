@@ -24,7 +24,7 @@ from tests.bench.test_scores import texts
 STUDENT = {"model": {"name": "resnet8", "base": 4}, "input": None}
 TEACHER = {"model": {"name": "resnet14", "base": 8}, "input": {"height": 12, "width": 12}}
 GROUP = {**STUDENT, "norm": "group"}
-UNTRIED = ("lwf", "lwf-mc", "less-forgetting")
+UNTRIED = ("lwf", "lwf-mc", "less-forgetting", "on-policy")
 """They learn some of the classes after others."""
 KD = ("cross-entropy", "kd")
 

@@ -18,6 +18,7 @@ from torch import nn
 from edgekd.learn.generation import Draws
 from edgekd.learn.generation import NextLogits
 from edgekd.learn.generation import Sampling
+from edgekd.learn.generation import begin_answer
 from edgekd.learn.generation import continue_texts
 from edgekd.learn.method.named_outputs import COUNTING
 from edgekd.learn.method.scheme import Lesson
@@ -42,6 +43,7 @@ _CHOICE = 2**19
 
 
 def on_policy(
+    student: nn.Module,
     teacher: nn.Module,
     samples: Samples,
     *,
@@ -62,6 +64,7 @@ def on_policy(
     importance weights that go with that.
 
     Args:
+        student: who speaks.
         teacher: it answers live: what is said is new in every epoch.
         samples: of a task whose targets are the next tokens.
         prompt_tokens: of each block, that the student goes on from; shorter blocks have no part in it.
@@ -76,7 +79,7 @@ def on_policy(
     teacher_function = run_teacher(teacher, None)
     sampling = Sampling(temperature, top)
 
-    def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         tokens, mask = _require_texts(batch)
         chosen = _choose_rows(samples.seed, batch, share)
         draws = Draws(samples.seed, batch.indices[chosen], int(batch.epoch))
@@ -97,7 +100,7 @@ def on_policy(
         }
         about = {**labels, COUNTING: counting, TOKEN_MASK: mask}
         told = teacher_function(batch._replace(inputs=(read, mask)))
-        answers = {"student_logits": student(read, mask), "teacher_logits": told}
+        answers = {"student_logits": learner(read, mask), "teacher_logits": told}
         return [Lesson({**answers, **about})]
 
     return Scheme(lessons, nn.ModuleDict())
@@ -127,13 +130,11 @@ def _choose_rows(seed: int, batch: TensorBatch, share: float) -> NDArray[np.int6
 def _mix(student: nn.Module, teacher: nn.Module, part: float) -> NextLogits:
     """What tokens are drawn by: the student's logits, or the logarithm of a mixture with the teacher's probabilities."""
     if part == 0:
-        return student
+        return begin_answer(student)
+    answers = begin_answer(student), begin_answer(teacher)
 
     def answer(tokens: Tensor, mask: Tensor) -> Tensor:
-        ours, theirs = (
-            torch.softmax(network(tokens, mask)[:, -1:].double(), -1)
-            for network in (student, teacher)
-        )
+        ours, theirs = (torch.softmax(each(tokens, mask)[:, -1:].double(), -1) for each in answers)
         return (part * theirs + (1 - part) * ours).log()
 
     return answer

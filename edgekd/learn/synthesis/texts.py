@@ -18,6 +18,7 @@ from edgekd.fields.tags import IGNORED
 from edgekd.fields.tokens import Tokens
 from edgekd.learn.generation import Draws
 from edgekd.learn.generation import Sampling
+from edgekd.learn.generation import begin_answer
 from edgekd.learn.generation import continue_texts
 from edgekd.progress import Progress
 
@@ -99,7 +100,7 @@ def begin_token_texts(
         mask = torch.ones_like(tokens)
         draws = Draws(wanted.seed, numbers, 0)
         said, following = continue_texts(
-            teacher, tokens, mask, 1, draws, Sampling(temperature, top)
+            begin_answer(teacher), tokens, mask, 1, draws, Sampling(temperature, top)
         )
         yield WrittenTexts(said, following, mask)
 
@@ -139,7 +140,7 @@ def prompted_texts(
         tokens, mask = (torch.from_numpy(each).to(wanted.device) for each in inputs.values())
         draws = Draws(wanted.seed, numbers, 0)
         said, following = continue_texts(
-            teacher, tokens, mask, prompt_tokens, draws, Sampling(temperature, top)
+            begin_answer(teacher), tokens, mask, prompt_tokens, draws, Sampling(temperature, top)
         )
         following[:, : prompt_tokens - 1] = IGNORED
         yield WrittenTexts(said, following.masked_fill(mask == 0, IGNORED), mask)

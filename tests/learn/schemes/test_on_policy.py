@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.dataset import Dataset
+from edgekd.dataset import read as read_dataset
 from edgekd.errors import InputError
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.number import Number
 from edgekd.fields.tokens import Tokens
+from edgekd.learn import blueprint
 from edgekd.learn.assembly.connection import connect_outputs
+from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.scheme import TensorBatch
@@ -29,6 +33,10 @@ from edgekd.learn.task_fit import CLASSIFIER
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.learn.task_fit import find_scheme_misfit
 from edgekd.named_member import NamedMember
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import data
+from edgekd.stages import distil
 from edgekd.task import interface_of
 from edgekd.tasks.language_modelling import TASK
 
@@ -68,7 +76,9 @@ def learn(
     linked = connect_outputs(
         [Term(loss=NamedMember.parse(loss, LOSSES, "loss"))], 4, samples=40, interface=ENDS
     )
-    scheme = linked.add_to_scheme(on_policy(teacher, SAMPLES, prompt_tokens=PROMPT, **knobs))
+    scheme = linked.add_to_scheme(
+        on_policy(student, teacher, SAMPLES, prompt_tokens=PROMPT, **knobs)
+    )
     return compute_lessons(linked.terms, scheme.lessons(student, given), given.epoch)[0]
 
 
@@ -147,7 +157,7 @@ def test_the_share_is_kept_in_every_batch() -> None:
     (student, teacher), spoken = networks(), np.zeros(4)
     for epoch in range(40):
         given = batch(float(epoch))
-        scheme = on_policy(teacher, SAMPLES, prompt_tokens=PROMPT, share=0.5)
+        scheme = on_policy(student, teacher, SAMPLES, prompt_tokens=PROMPT, share=0.5)
         (lesson,) = scheme.lessons(student, given)
         silent = (lesson.signals["next_tokens"] >= 0).any(1).numpy()
         assert silent.sum() == 2
@@ -157,13 +167,12 @@ def test_the_share_is_kept_in_every_batch() -> None:
 
 def test_a_teacher_that_is_mixed_in_is_drawn_from_alone_at_one() -> None:
     (student, teacher), given = networks(), batch()
-    (lesson,) = on_policy(
-        teacher, SAMPLES, prompt_tokens=PROMPT, temperature=0.0, teacher_mix=1.0
-    ).lessons(student, given)
-    theirs = lesson.signals["teacher_logits"].argmax(2)
-    (own,) = on_policy(teacher, SAMPLES, prompt_tokens=PROMPT, temperature=0.0).lessons(
-        teacher, given
+    knobs: Any = {"prompt_tokens": PROMPT, "temperature": 0.0}
+    (lesson,) = on_policy(student, teacher, SAMPLES, **knobs, teacher_mix=1.0).lessons(
+        student, given
     )
+    theirs = lesson.signals["teacher_logits"].argmax(2)
+    (own,) = on_policy(teacher, teacher, SAMPLES, **knobs).lessons(teacher, given)
     assert torch.equal(theirs, own.signals["teacher_logits"].argmax(2))
 
 
@@ -171,8 +180,76 @@ def test_other_data_are_refused() -> None:
     student, teacher = networks()
     images = batch()._replace(inputs=(torch.zeros(4, 1, 8, 8),))
     with pytest.raises(ValueError, match="want tokens .B, N. and their mask"):
-        on_policy(teacher, SAMPLES).lessons(student, images)
+        on_policy(student, teacher, SAMPLES).lessons(student, images)
     member = SCHEMES["on-policy"]
     assert not find_scheme_misfit("on-policy", member, TaskEnds(TASK.outputs, ("next_tokens",)))
     misfit = find_scheme_misfit("on-policy", member, CLASSIFIER)
     assert "which is for models that say what comes next" in misfit
+
+
+class Struck(Silent):
+    """Ends a run at a step, as a kill would."""
+
+    def update(self, done: int, total: int, text: str) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edgekd.learn.training.monitor.StepMonitor.show",
+        lambda self, state: self.run.progress.update(state.step, self.total_steps, ""),
+    )
+    (tmp_path / "texts.txt").write_text(
+        " ".join(f"the {n} cats sat on {n * 7}." for n in range(60))
+    )
+    (tmp_path / "resolved.json").write_text(
+        '{"precision": "fp32", "channels_last": false, "threads": 1}'
+    )
+
+    def run(stage: Any, config: Any, given: Any, name: str, progress: Silent | None = None) -> Any:
+        (tmp_path / name / "made").mkdir(parents=True, exist_ok=True)
+        kept = tmp_path / name / "kept"
+        context = Context(
+            folder=tmp_path / name / "made", checkpoints=kept, seed=3, progress=progress or Silent()
+        )
+        return stage.run(config, given, context)
+
+    source = {"name": "text-corpus", "reference": str(tmp_path / "texts.txt"), "longest": 16}
+    made = run(data, data.DataConfig(source=source, task="language-modelling"), {}, "data")
+    given = {"data": made["data.json"], "resolved": tmp_path / "resolved.json"}
+    given |= {name: made[name] for name in ("train", "validation")}
+    plan = Blueprint(
+        builder="text-decoder",
+        arguments={"layers": 1, "width": 16, "heads": 2},
+        interface=interface_of(TASK, read_dataset(given["data"])),
+    )
+    torch.manual_seed(0)
+    saved = blueprint.save(blueprint.build(plan), plan, tmp_path)
+    given["teacher_blueprint"] = saved["blueprint.json"]
+    given["teacher_weights"] = saved["weights.safetensors"]
+    config = distil.DistilConfig(
+        model={"name": "text-decoder", "layers": 1, "width": 8, "heads": 2},
+        losses=["jsd"],
+        knowledge="online",
+        train={
+            "epochs": 2,
+            "batch_size": 16,
+            "optimizer": "adamw",
+            "learning_rate": 0.01,
+            "precision": "fp32",
+            "threads": 1,
+            "checkpoint_every_s": 0,
+        },
+        views={"count": 1},
+        views_seed=0,
+        scheme={"name": "on-policy", "prompt_tokens": 4},
+    )
+    whole = run(distil, config, given, "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(distil, config, given, "struck", Struck())
+    again = run(distil, config, given, "struck")
+    for name, path in whole.items():
+        assert path.read_bytes() == again[name].read_bytes(), name
