@@ -41,6 +41,7 @@ from edgekd.stages import train
 
 TEXTS = Path(__file__).parents[2] / "examples" / "package-sections" / "packages.jsonl.gz"
 PROMPT, LONGEST, SEEDS = 16, 64, (0, 1, 2)
+SOURCE = {"name": "text-corpus", "reference": str(TEXTS), "text": "text", "longest": LONGEST}
 TEACHER = {"name": "text-decoder", "layers": 3, "width": 96, "heads": 4}
 STUDENT = {"name": "text-decoder", "layers": 1, "width": 32, "heads": 2}
 WORDS: dict[str, Any] = {
@@ -79,19 +80,12 @@ ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
 class Bench:
     """The files of one run, and the stages that make them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: data.DataConfig) -> None:
         self.folder = folder
         self.count = 0
         resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
         self.resolved = folder / "resolved.json"
         self.resolved.write_text(resolved.model_dump_json())
-        source = {
-            "name": "text-corpus",
-            "reference": str(TEXTS),
-            "text": "text",
-            "longest": LONGEST,
-        }
-        config = data.DataConfig(source=source, task="language-modelling")
         made = self.run(data, config, {}, 0)
         self.data = {"data": made["data.json"], **{n: made[n] for n in ("train", "validation")}}
         self.test = made["test"]
@@ -115,17 +109,18 @@ class Bench:
 
     def distil(
         self,
-        loss: str,
+        losses: list[Any],
         words: dict[str, Any],
         teacher: dict[str, Path],
         seed: int,
         start: dict[str, Path] | None = None,
         texts: Path | None = None,
         scheme: Any = "offline",
+        model: dict[str, Any] = STUDENT,
     ) -> dict[str, Path]:
         config = distil.DistilConfig(
-            model=STUDENT,
-            losses=[loss],
+            model=model,
+            losses=losses,
             knowledge="online",
             train=words,
             views={"count": 1},
@@ -217,7 +212,9 @@ def main() -> None:
     torch.set_num_threads(1)
     goal = parser.parse_args().store
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(Bench(Path(folder)))
+        rows = measure(
+            Bench(Path(folder), data.DataConfig(source=SOURCE, task="language-modelling"))
+        )
     on = [name for name in ROWS if name.startswith("on-policy")]
     off, control = "off-policy, forward KL", "control"
     figures = ("bits_per_byte", "reverse_kl_on_samples", "teacher_bits_of_samples")
@@ -248,16 +245,16 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
             "begin": bench.write({"name": "begin-token-texts"}, teacher_files, count, seed),
         }
         first = {
-            "forward-kl": bench.distil("forward-kl", FIRST, teacher_files, seed),
-            "labels": bench.distil("cross-entropy", FIRST, teacher_files, seed),
+            "forward-kl": bench.distil(["forward-kl"], FIRST, teacher_files, seed),
+            "labels": bench.distil(["cross-entropy"], FIRST, teacher_files, seed),
             "data-free": bench.distil(
-                "forward-kl", FIRST, teacher_files, seed, texts=texts["begin"]
+                ["forward-kl"], FIRST, teacher_files, seed, texts=texts["begin"]
             ),
         }
         for name, (start, loss, words) in ROWS.items():
             began = time.perf_counter()
             words = {**words, "texts": texts.get(words.get("texts", ""))}
-            made = bench.distil(loss, SECOND, teacher_files, seed, first[start], **words)
+            made = bench.distil([loss], SECOND, teacher_files, seed, first[start], **words)
             seconds = time.perf_counter() - began
             found = judge(load(made), teacher, bench)
             rows.append({"row": name, "seed": seed, "seconds": round(seconds, 2), **found})

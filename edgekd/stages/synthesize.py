@@ -22,6 +22,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.table import find_signature
 from edgekd.tokenizer import FILE as TOKENIZER
 
 if TYPE_CHECKING:
@@ -129,8 +130,10 @@ def _run_texts(config: SynthesizeConfig, given: Given, context: Context) -> Made
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     device = arithmetic.choose_device()
     teacher = teacher.eval().requires_grad_(False).to(device)
-    prompts = [splits.read(given["train"])[TEXT]] if "train" in given else []
-    make = SYNTHESIZERS[config.method.name].load()
+    member = SYNTHESIZERS[config.method.name]
+    is_prompted = PROMPTS in find_signature(member).positional
+    prompts = [splits.read(given["train"])[TEXT]] if is_prompted else []
+    make = member.load()
     try:
         wanted = make_request(found, held, config.count, device, context)
         with (
@@ -146,11 +149,11 @@ def _run_texts(config: SynthesizeConfig, given: Given, context: Context) -> Made
     table = {
         "method": str(config.method),
         "count": config.count,
-        "prompted": bool(prompts),
+        "prompted": is_prompted,
         **about,
     }
     made[TABLE].write_bytes(files.pretty_json(table))
-    whence = "from training texts" if prompts else "from the teacher alone"
+    whence = "from training texts" if is_prompted else "from the teacher alone"
     context.progress.note(
         f"{config.method}: {config.count} texts {whence}, {about['distinct_share']:.1%} of them different"
     )

@@ -64,7 +64,10 @@ def test_classes_that_do_not_compete_take_losses_of_each() -> None:
 
 def test_numbers_take_losses_on_values_and_on_layers() -> None:
     fitting = {name for name in LOSSES if fits(name, NUMBERS)}
-    assert set(FAMILIES["values"]) - {"pair-contrast"} <= fitting and {"fitnet", "rkd"} <= fitting
+    assert (
+        set(FAMILIES["values"]) - {"pair-contrast", "margin-mse", "score-kl"} <= fitting
+        and {"fitnet", "rkd"} <= fitting
+    )
     assert "takes 'pairs', want a signal" in find_loss_misfit(
         "pair-contrast", LOSSES["pair-contrast"], NUMBERS
     )
