@@ -129,8 +129,15 @@ def compares_kind(kind: str, asked: Collection[str], targets: Collection[str]) -
 
 
 def find_mask(inputs: Sequence[Tensor]) -> int | None:
-    """Find which of a model's inputs says what is padding; None of none, or several."""
-    found = [at for at, end in enumerate(inputs) if end.kind == "mask" and len(end.shape) == 2]
+    """Find which of a model's inputs says where there is a token; None of none, or several.
+
+    One whose name says padding (torch's ``key_padding_mask``) says the opposite, and is none.
+    """
+    found = [
+        at
+        for at, end in enumerate(inputs)
+        if end.kind == "mask" and len(end.shape) == 2 and "padding" not in end.name
+    ]
     return found[0] if len(found) == 1 else None
 
 

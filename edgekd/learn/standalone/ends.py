@@ -125,6 +125,8 @@ def _end(
     if dtype == "bool":
         return Tensor(name, dtype, tuple(shape), "mask")
     most = max(int(each.max()) if each.numel() else 0 for each in values)
+    if most <= 1 and name.endswith("mask"):  # attention_mask, as tokenizers give it
+        return Tensor(name, dtype, tuple(shape), "mask")
     return Tensor(name, dtype, tuple(shape), "index", below=most + 1)
 
 

@@ -20,6 +20,8 @@ from edgekd.learn.method.teacher import run_teacher
 from edgekd.learn.models.text_encoder import text_encoder
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import find_mask
+from edgekd.learn.standalone.ends import infer_interface
 from edgekd.named_member import NamedMember
 
 WHOLE = Interface(
@@ -121,3 +123,13 @@ def test_what_has_no_mask_is_whole() -> None:
     batch = TensorBatch(np.arange(5), 0, (torch.ones(5, 4),), {"labels": torch.zeros(5).long()})
     loss, _ = compute_lessons(linked.terms, scheme.lessons(student, batch), 0.0)
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("attention_mask", 1), ("key_padding_mask", None), ("token_type_ids", None)]
+)
+def test_a_network_of_one_s_own_has_its_mask_by_its_name(name: str, found: int | None) -> None:
+    student, _ = networks()
+    example = (torch.zeros(2, 6).long(), torch.ones(2, 6).long())
+    ends = infer_interface(student, [example], ("input_ids", name))
+    assert find_mask(ends.inputs) == found
