@@ -31,7 +31,7 @@ def test_an_axis_of_several_sizes_is_free() -> None:
     examples = [(each["ids"], each["mask"]) for each in text_batches(5, 7)]
     found = infer_interface(Texts(), examples, ["ids", "mask"])
     assert [end.shape for end in found.inputs] == [("batch", "ids_1")] * 2
-    assert [end.kind for end in found.inputs] == ["index", "index"]
+    assert [end.kind for end in found.inputs] == ["index", "mask"]
     assert found.outputs[0].shape == ("batch", 4)
     assert {axis.name: axis.usual for axis in found.axes} == {"batch": 1, "ids_1": 7}
     assert from_json(to_json(found)) == found
