@@ -23,6 +23,17 @@ def clear_padding(features: Tensor, token_mask: Tensor | None) -> Tensor:
     return features.masked_fill((token_mask == 0)[:, :, None], 0)
 
 
+Layers = Tensor | tuple[Tensor, ...] | None
+"""What one module gives, or several, or nothing."""
+
+
+def clear_layers(layers: Layers, token_mask: Tensor | None) -> Layers:
+    """`clear_padding` of each."""
+    if isinstance(layers, tuple):
+        return tuple(clear_padding(each, token_mask) for each in layers)
+    return layers if layers is None else clear_padding(layers, token_mask)
+
+
 def mean_over_tokens(values: Tensor, token_mask: Tensor | None = None) -> Tensor:
     """Return the mean over all tokens that count, and over whatever axes come after; 0 where none does.
 

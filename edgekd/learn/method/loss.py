@@ -22,7 +22,7 @@ from edgekd import code
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.mathematics.padding import clear_padding
+from edgekd.learn.mathematics.padding import clear_layers
 from edgekd.learn.mathematics.padding import has_tokens
 from edgekd.learn.mathematics.padding import pool_tokens
 from edgekd.learn.mathematics.shapes import pool_places
@@ -89,10 +89,10 @@ class BoundTerm:
         given = {name: self._signal(name, part, signals) for name in wanted}
         if part.companion is not None:
             given |= part.companion(*(given[name] for name in part.reads))
-        if (
-            TOKEN_MASK not in self.needs
-        ):  # it cannot tell padding, of which a companion makes something
-            given = _clear(given, signals.get(TOKEN_MASK))
+        if TOKEN_MASK not in self.needs:  # padding may be something behind a companion
+            mask = signals.get(TOKEN_MASK)
+            for name in (each for each in given if find_signal(each).kind in PAIRED):
+                given[name] = clear_layers(given[name], mask)
         absent = [name for name in self.needs if given[name] is None and name != TOKEN_MASK]
         if absent:
             raise InputError(
@@ -127,7 +127,7 @@ class BoundTerm:
     def _signal(self, name: str, part: TermPart, signals: Mapping[str, Tensor]) -> Any:
         key = part.keys.get(name, name)
         if isinstance(key, tuple):
-            return tuple(clear_padding(signals[each], signals.get(TOKEN_MASK)) for each in key)
+            return clear_layers(tuple(signals[each] for each in key), signals.get(TOKEN_MASK))
         value = signals.get(key)
         if value is None:
             return None
@@ -137,22 +137,10 @@ class BoundTerm:
         if kind == "embedding":
             value = pool_tokens(value, mask) if has_tokens(value, mask) else pool_places(value)
         if kind in PAIRED:
-            value = clear_padding(value, mask)
+            value = clear_layers(value, mask)
         if self.standardize and kind == "logits":
             value = standardize(value)
         return value
-
-
-def _clear(given: Mapping[str, Any], mask: Tensor | None) -> dict[str, Any]:
-    """The same signals with zeros for padding in layers."""
-    found = dict(given)
-    for name, value in given.items():
-        kind = find_signal(name).kind
-        if kind == "features" and value is not None:
-            found[name] = clear_padding(value, mask)
-        elif kind == "stages" and value is not None:
-            found[name] = tuple(clear_padding(each, mask) for each in value)
-    return found
 
 
 def _has_rows(value: Any) -> bool:
