@@ -79,9 +79,11 @@ def find_column(
             if name.casefold() not in NUMBERING and column_fits(records, name, fits)
         ]
     if len(found) != 1:
-        got = f"{', '.join(found)}, which could all be it" if found else "none that could be it"
+        got = f"; {', '.join(found)}, which could all be it" if found else "; none that could be it"
+        if found == columns[:8]:
+            got = ", which could all be it"
         raise InputError(
-            f"{where}: {role}: got the columns {', '.join(columns[:8])}; {got}",
+            f"{where}: {role}: got the columns {', '.join(columns[:8])}{got}",
             hint=f"{role}: COLUMN, beside the source's name, says which",
         )
     return found[0]

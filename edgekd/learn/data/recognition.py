@@ -10,6 +10,7 @@ from typing import NamedTuple
 from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import NUMBERING
 from edgekd.learn.data.columns import USUAL
 from edgekd.learn.data.columns import column_fits
 from edgekd.learn.data.folder_layout import folder_names
@@ -17,6 +18,7 @@ from edgekd.learn.data.image_list import is_image_name
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.shard_layout import list_samples
+from edgekd.learn.data.text_corpus import TEXTS
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.image import FOREIGN_SUFFIXES
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
@@ -30,6 +32,7 @@ from edgekd.learn.formats.records import read_records
 from edgekd.learn.source import ALIASES
 from edgekd.units import number_text
 
+WORD_COLUMNS = {".conll", ".conllu", ".conll03", ".iob", ".iob2", ".bio"}
 SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".m4a"}
 PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"}
 _MOST_FILES = 20_000
@@ -86,12 +89,16 @@ def _recognize_file(path: Path) -> Recognition:
         if suffix in JSON:
             _refuse_coco(path)
         return _recognize_list(path, read_records(path, LOOKED_AT))
+    if suffix in WORD_COLUMNS:
+        return Recognition("tagged-text", reference, "a word a line, with its tag")
+    if suffix in TEXTS:
+        return Recognition("text-corpus", reference, "running text")
     if suffix in IMAGES:
         raise InputError(f"{path}: got one image, want a folder of them")
     if suffix in SOUNDS:
         raise InputError(f"{path}: got sound, which no source reads yet")
     raise InputError(
-        f"{path}: got a file of no known kind, want .csv, .tsv, .json, .jsonl, .npz, .parquet or a folder"
+        f"{path}: got a file of no known kind, want .csv, .tsv, .json, .jsonl, .txt, .conll, .npz, .parquet or a folder"
     )
 
 
@@ -119,6 +126,9 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
     if {"tokens", "tags"} <= set(records.columns):
         return Recognition("tagged-text", reference, "a list of words with their tags")
     texts = [name for name in records.columns if column_fits(records, name, is_words)]
+    if {"first", "second"} <= set(texts):
+        return Recognition("text-pairs", reference, "a list of two texts a row")
+    _refuse_unnamed_pairs(path, records, texts)
     named = [name for name in records.columns if name.casefold() in USUAL["text"]]
     suffix = path.suffix.lower()
     if texts or any(column_fits(records, name, _is_text) for name in named):
@@ -139,6 +149,18 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
     raise InputError(
         f"{path}: got the columns {', '.join(records.columns[:8])}, want one of image files, texts or numbers"
     )
+
+
+def _refuse_unnamed_pairs(path: Path, records: Records, texts: list[str]) -> None:
+    """Raises InputError for two columns of texts and none of labels."""
+    known = {*texts, *NUMBERING, *USUAL["split"]}
+    if len(texts) == 2 and all({name, name.casefold()} & known for name in records.columns):
+        first, second = texts
+        raise InputError(
+            f"{path}: got two columns of texts, {first} and {second}, want labels beside one of them",
+            hint="texts that belong together: source: {name: text-pairs, reference: "
+            f"{path}, first: {first}, second: {second}}}",
+        )
 
 
 def _is_text(value: Any) -> bool:
@@ -190,6 +212,12 @@ def _recognize_without_images(path: Path, contents: _Contents) -> Recognition:
     if shards and not lists and _is_shard(shards[0]):
         return Recognition("webdataset", str(path), "shards of image files with labels")
     packed = [name for name in contents.own if Path(name).suffix.lower() in PACKED]
+    documents = sum(counts.get(suffix, 0) for suffix in TEXTS)
+    tagged = [name for name in contents.own if Path(name).suffix.lower() in WORD_COLUMNS]
+    if len(tagged) == 1 and not lists:
+        return _recognize_file(path / tagged[0])
+    if documents * 2 > sum(counts.values()) and not lists and not tagged:
+        return Recognition("text-corpus", str(path), "files of running text")
     if packed and not lists:
         raise InputError(f"{path}: got {packed[0]}, a packed file, want it unpacked")
     if lists:

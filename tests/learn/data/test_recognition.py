@@ -47,6 +47,10 @@ COCO = json.dumps({"images": [], "annotations": [], "categories": []})
         ({"mails.csv": "text,label\nhello you,x\n", "README.txt": "hi"}, "text-csv", "mails.csv"),
         ({"a.jsonl": '{"text": "hello you", "label": "x"}\n'}, "jsonl", "a.jsonl"),
         ({"a.jsonl": '{"tokens": ["hello"], "tags": ["O"]}\n'}, "tagged-text", "a.jsonl"),
+        ({"a.conll": "EU B-ORG\nsaid O\n"}, "tagged-text", "a.conll"),
+        ({"a.txt": "Hello.", "more/b.md": "You.", "LICENSE": "c"}, "text-corpus", ""),
+        ({"a.csv": "first,second\nhello you,hi there\n"}, "text-pairs", "a.csv"),
+        ({"a.csv": "text,title,label\nhello you,hi there,x\n"}, "text-csv", "a.csv"),
         ({"iris.csv": "a,b,species\n1,2,x\n"}, "table", "iris.csv"),
         ({"a.parquet": "PAR1"}, "huggingface", ""),
     ],
@@ -73,6 +77,10 @@ def test_what_lies_there_says_the_source(
         ({"a.png": None}, "got 1 image in one folder, want a folder for each class"),
         ({"a.tif": "II"}, "got 1 .tif, want images as"),
         ({"a.csv": "a,b\n1,2\n", "b.csv": "a,b\n1,2\n"}, "got the files a.csv, b.csv, want one"),
+        (
+            {"a.csv": "id,q,a\n1,how are you,I am fine\n"},
+            "two columns of texts, q and a, want labels",
+        ),
         ({}, "got an empty folder"),
         ({"a.xyz": "x"}, "got 1 .xyz, want images, texts or numbers"),
         (
