@@ -137,8 +137,8 @@ class OtherRank:
 
     def _receive(self, first: Peer, message: dict[str, Any]) -> None:
         if "stop" in message:
-            self._stopped = True
             failure = RankFailure(0, first.name, str(message["stop"]), int(message["code"]))
+            self._stopped = True
             self._watch.fail(failure)
         else:
             if "made" in message:

@@ -97,12 +97,15 @@ class Watch:
                     except PeerLost:
                         selector.unregister(key.fileobj)
                         self._lose(key.data)
+                    except Exception as error:  # a message of another form; without this thread nobody would hear more
+                        selector.unregister(key.fileobj)
+                        self._lose(key.data, f"got a message of no known form: {error!r}"[:200])
 
-    def _lose(self, peer: Peer) -> None:
+    def _lose(self, peer: Peer, line: str = "") -> None:
         peer.connection.close()
         has_said_why = any(each.rank == peer.rank for each in self._failures)
         if not (self._is_over or has_said_why):
-            self.fail(RankFailure(peer.rank, peer.name, "", MachineError.exit_code))
+            self.fail(RankFailure(peer.rank, peer.name, line, MachineError.exit_code))
 
     def _take(self, peer: Peer) -> None:
         message = peer.connection.receive()

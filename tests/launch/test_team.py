@@ -136,6 +136,19 @@ def test_a_lost_rank_is_named_and_ends_all() -> None:
     assert first.others[1].receive(1) == {"stop": "", "code": 3}
 
 
+@pytest.mark.parametrize("message", [{"stop": "x"}, {"stop": "x", "code": []}])
+def test_a_message_of_another_form_ends_the_run_and_not_only_the_thread_that_reads_it(
+    message: dict[str, Any],
+) -> None:
+    other = Other()
+    other.first.send(message)
+    with pytest.raises(
+        RankFailed, match=r"^rank 0 \(there\): got a message of no known form"
+    ) as caught:
+        other.rank.follow(print)
+    assert caught.value.exit_code == 3 and "\n" not in caught.value.line()
+
+
 def test_what_a_library_raises_for_a_lost_partner_is_told_as_that() -> None:
     first = First()
 
