@@ -85,6 +85,7 @@ def spool_samples(
     if take is None and not stream.has_end:
         raise InputError(f"{source}: got a stream that need not end, want --take N")
     _require_own_folder(folder)
+    _read_description(folder, source, split)  # what is refused is left as it was, without a lock
     files.make_folder(folder)
     with hold_lock(folder / f".edgekd-spool-{split}.lock", wait=False, hint="wait for it"):
         files.sweep_temporaries(folder)
@@ -95,7 +96,13 @@ def spool_samples(
             return found
         if found.shards and not found.shards[-1].is_full:
             found = found._replace(shards=found.shards[:-1])
-        return _write_shards(stream, folder, found, take, skip_broken, progress)
+        made = _write_shards(stream, folder, found, take, skip_broken, progress)
+        for other in _list_same_beginnings(folder, split):
+            progress.note(
+                f"warning: {split} begins with the sample that {other} begins with: what is learned from would be what "
+                "is judged by; give another part of the stream, as other shards or --from-split"
+            )
+        return made
 
 
 def _write_shards(
@@ -212,11 +219,38 @@ def _require_own_folder(folder: Path) -> None:
             raise InputError(f"{folder}: got {path.name}, which no spool wrote, want a new folder")
 
 
+def _list_same_beginnings(folder: Path, split: str) -> list[str]:
+    """The other splits whose first image is that of `split`."""
+    firsts = {}
+    for name in SPLITS:
+        path = _shard_path(folder, name, 0)
+        if path.exists():
+            with tarfile.open(path) as shard:
+                member = shard.next()
+                content = None if member is None else shard.extractfile(member)
+                firsts[name] = b"" if content is None else content.read()
+    return [name for name, first in firsts.items() if name != split and first == firsts.get(split)]
+
+
 def _read_spool(folder: Path, source: str, split: str) -> Spool:
     """What is there of a stream: the shards up to the first that is not what was written.
 
     Raises:
         InputError: if they are another stream's.
+    """
+    spool = _read_description(folder, source, split)
+    for number, shard in enumerate(spool.shards):
+        place = _shard_path(folder, split, number)
+        if not place.exists() or files.digest_file(place, follow=False) != shard.sha256:
+            return spool._replace(shards=spool.shards[:number], has_ended=False)
+    return spool
+
+
+def _read_description(folder: Path, source: str, split: str) -> Spool:
+    """What an earlier call says that there is of a stream; nothing where there was none.
+
+    Raises:
+        InputError: if it is another stream's, or is no description.
     """
     path = folder / f"spool-{split}.json"
     if not path.exists():
@@ -230,13 +264,12 @@ def _read_spool(folder: Path, source: str, split: str) -> Spool:
         if value["format"] != FORMAT or any(
             type(each.samples) is not int or each.samples < 1 for each in shards
         ):
-            raise ValueError(f"format {value['format']}")
+            raise ValueError("another format")
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: got {error}, want what a spool wrote") from error
+        raise InputError(
+            f"{path}: got no description of a spool, want what edgekd spool wrote ({FORMAT})",
+            hint="give a new folder",
+        ) from error
     if (spool.source, spool.split) != (source, split):
         raise InputError(f"{folder}: got a spool of {spool.source}, want {source}")
-    for number, shard in enumerate(shards):
-        place = _shard_path(folder, split, number)
-        if not place.exists() or files.digest_file(place, follow=False) != shard.sha256:
-            return spool._replace(shards=shards[:number], has_ended=False)
     return spool

@@ -126,14 +126,43 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, what: str) -> 
         (tmp_path / "mine.tar").write_bytes(b"mine")
     else:
         run(tmp_path)
+        (tmp_path / ".edgekd-spool-train.lock").unlink()
         path = tmp_path / "spool-train.json"
         value = json.loads(path.read_text())
         change = {"source": "other"} if what == "another" else {"shards": [{"samples": -1}]}
         path.write_text(json.dumps(value | change))
-    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
-    with pytest.raises(InputError, match="which no spool wrote|spool of other|what a spool wrote"):
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match="which no spool wrote|spool of other|no description of a"):
         run(tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("state", ["[]", '{"shards": 3}', '{"shards": [1]}', '"x"', "{}"])
+def test_a_broken_description_is_refused_in_words_of_ours(tmp_path: Path, state: str) -> None:
+    (tmp_path / "spool-train.json").write_text(state)
+    with pytest.raises(InputError) as caught:
+        run(tmp_path)
+    assert "spool-train.json: got no description of a spool, want what edgekd spool wrote" in str(
+        caught.value
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["spool-train.json"]
+
+
+@pytest.mark.parametrize(("start", "warns"), [(0, True), (5, False)])
+def test_a_split_from_the_beginning_of_the_same_stream_is_warned_of(
+    tmp_path: Path, start: int, warns: bool
+) -> None:
+    class Heard(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    notes: list[str] = []
+    run(tmp_path)
+    samples = itertools.islice(endless(), start, None)
+    spool_samples(
+        SampleStream(samples, False), tmp_path, Heard(), source="camera", split="test", take=2
+    )
+    assert any("test begins with the sample that train begins with" in n for n in notes) == warns
 
 
 def test_splits_lie_side_by_side_and_one_spool_works_in_a_folder(tmp_path: Path) -> None:
