@@ -266,7 +266,8 @@ def require_better_than_chance(
 
 def _near_chance(standing: chance.Standing) -> str:
     metric = standing.metric
+    stands = "worse than" if standing.skill < -chance.MARGIN else "near"
     return (
         f"its {metric.name} on validation is {value_text(metric, standing.value)}, "
-        f"near chance, which is {value_text(metric, standing.chance)}"
+        f"{stands} chance, which is {value_text(metric, standing.chance)}"
     )
