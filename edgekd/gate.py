@@ -22,6 +22,8 @@ from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
 from edgekd.bench.session import Worker
 from edgekd.bench.session import worker_spec
+from edgekd.bench.sized_scores import SizedEngines
+from edgekd.bench.sized_scores import score_by_size
 from edgekd.bench.statistics import Interval
 from edgekd.bundle import Bundle
 from edgekd.bundle import require_task_fits
@@ -58,6 +60,9 @@ class ComparedModel(NamedTuple):
     runtime_version: str | None
     complexity: dict[str, int]
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
+    sized: SizedEngines | None = None
+    """Its engines by the size of a sample, where it has several; the score is theirs together, every other figure that of
+    the one for the usual sizes."""
     near_chance: bool = False
     """Whether a run's result says that it hardly does better than guessing."""
 
@@ -197,14 +202,11 @@ def compute_score_rows(
     found = side.bundle
     task = load_task(found.dataset.task, allow_code=pair.allow_code)
     require_task_fits(found, task)
-    rows = scores.score_engine(
-        side.engine,
-        samples.split,
-        found.dataset,
-        task,
-        timeout_s=timeout_s,
-        device=pair.device,
-    )
+    asked = samples.split, found.dataset, task
+    if side.sized is None:
+        rows = scores.score_engine(side.engine, *asked, timeout_s=timeout_s, device=pair.device)
+    else:
+        rows = score_by_size(side.sized, *asked, timeout_s=timeout_s, device=pair.device)
     return task.score, rows[task.score.name]
 
 

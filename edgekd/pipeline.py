@@ -15,6 +15,7 @@ from typing import NamedTuple
 from edgekd import files
 from edgekd import follow
 from edgekd import run_place
+from edgekd.bench import size_choice
 from edgekd.bindings import find_bindings
 from edgekd.estimate import PlanCost
 from edgekd.estimate import estimate_cost
@@ -233,8 +234,10 @@ def _carry_out(
         recipe = settled.recipe
         walk_with_side_process(settled.planned, recipe_path, settled.left, options, walker)
         choice = _choice(walker)
-        chosen = _chosen_row(choice, walker)
-        walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
+        rows = _rows(walker)
+        chosen = rows.get(choice["chosen"])
+        more = size_choice.list_more_profiles(choice, rows)
+        walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides, more))
         delivered = deliverables.list_deliverables(recipe, walker.entries, chosen)
         run_dir = _fill(folder, walker, delivered, recipe, recipe_path)
         result = settling.read_result(walker, "report", "result.json")
@@ -258,11 +261,11 @@ def _choice(walker: Walker) -> dict[str, Any]:
     return found
 
 
-def _chosen_row(choice: dict[str, Any], walker: Walker) -> dict[str, Any] | None:
+def _rows(walker: Walker) -> dict[str | None, dict[str, Any]]:
     rows = settling.read_result(walker, "measure", "rows.json")
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "name" in r for r in rows):
         walker.reject("measure", "holds no rows")
-    return next((row for row in rows if row["name"] == choice["chosen"]), None)
+    return {row["name"]: row for row in rows}
 
 
 def _fill(

@@ -23,6 +23,31 @@ ROWS = [
 ]
 
 
+BY_SIZE = {
+    "axis": "text_length",
+    "one_for_all": "onnxruntime-fp32-2t",
+    "buckets": [
+        {
+            "size": size,
+            "most": most,
+            "share": share,
+            "row": row,
+            "latency_p50_ms": p50,
+            "one_for_all_ms": one,
+        }
+        for size, most, share, row, p50, one in (
+            (16, 16, 0.6, "onnxruntime-fp32-2t", 0.05, 0.05),
+            (64, None, 0.4, "openvino-bf16-2t", 0.3, 0.4),
+        )
+    ],
+    "gain": 1.25,
+    "size_bytes": 692_202,
+    "one_for_all_size_bytes": 340_092,
+    "why": "by text_length others answer",
+}
+"""Of choice.json."""
+
+
 def rows(**other: Any) -> list[dict[str, Any]]:
     """rows.json."""
     made = []

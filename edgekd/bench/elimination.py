@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.rows import is_usual
+from edgekd.bench.rows import reference_of
 from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import Interval
 from edgekd.bench.statistics import summarize_processes
+from edgekd.bench.status import OK
+from edgekd.task import Scale
 
 
 class CandidateFacts(NamedTuple):
@@ -18,6 +24,23 @@ class CandidateFacts(NamedTuple):
     """Turned so that higher is better."""
     reference: str = ""
     """Name of the subject that it is compared with, if that is measured too."""
+
+
+def list_candidates(rows: Sequence[Mapping[str, Any]], scale: Scale) -> dict[str, CandidateFacts]:
+    """The students at their usual sizes with their scores, and the row of the reference that each is compared with.
+
+    Args:
+        rows: of all subjects.
+        scale: of the score.
+    """
+    sign = 1 if scale.better == "higher" else -1
+    found = {}
+    for row in rows:
+        if row["model"] == STUDENT and row["status"] == OK and is_usual(row):
+            reference = reference_of(row, rows)
+            name = "" if reference is None else reference["name"]
+            found[row["name"]] = CandidateFacts(sign * row["validation_score"], name)
+    return found
 
 
 def remaining_candidates(

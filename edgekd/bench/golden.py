@@ -7,6 +7,7 @@ A safetensors file of ``<group>/inputs/<name>``, ``<group>/outputs/<name>`` and,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 LEAST, USUAL, LONGEST = GROUPS = ("least", "usual", "longest")
 """Sizes of the free axes that a group has; a model without any has `USUAL` alone."""
+UPTO = re.compile(r"upto-([1-9][0-9]{0,8})")
+"""Of further groups, whose samples are the longest that are no longer than so much along an axis that a recipe names."""
+MOST_GROUPS = 32
 SIDES = ("inputs", "outputs", "rows")
 UNNAMED = ""
 """The only input, the first output, or the only field of a file of the older form."""
@@ -120,13 +124,13 @@ def _output(name: str) -> str:
 
 
 def _group(tensors: Arrays) -> dict[str, GoldenGroup]:
-    if len(tensors) > 2 * len(GROUPS) * MOST_ENDS:
+    if len(tensors) > 2 * MOST_GROUPS * MOST_ENDS:
         raise ValueError(f"{len(tensors)} arrays, want fewer")
     by_group: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
     for name, array in tensors.items():
         group, _, rest = name.partition("/")
         side, _, end = rest.partition("/")
-        known = group in GROUPS and side in SIDES
+        known = (group in GROUPS or UPTO.fullmatch(group)) and side in SIDES
         if not known or not (NAME.fullmatch(end) or end == UNNAMED):
             raise ValueError(
                 f"an array {name[:100]!r}, want GROUP/inputs/NAME or GROUP/outputs/NAME"
@@ -138,8 +142,14 @@ def _group(tensors: Arrays) -> dict[str, GoldenGroup]:
         raise ValueError("no samples, want `usual/inputs/...` and `usual/outputs/...`")
     return {
         name: GoldenGroup(sides["inputs"], sides["outputs"], splits.join_offsets(sides["rows"]))
-        for name, sides in sorted(by_group.items(), key=lambda pair: GROUPS.index(pair[0]))
+        for name, sides in sorted(by_group.items(), key=lambda pair: _place(pair[0]))
     }
+
+
+def _place(group: str) -> tuple[int, int]:
+    """Where a group stands among the others: behind the three, the shorter ones first."""
+    found = UPTO.fullmatch(group)
+    return (len(GROUPS), int(found[1])) if found else (GROUPS.index(group), 0)
 
 
 def _require_sound(name: str, group: GoldenGroup) -> None:

@@ -10,6 +10,7 @@ from edgekd.bench.call import CallPlan
 from edgekd.bench.call import InputPlan
 from edgekd.bench.golden import USUAL
 from edgekd.bench.golden import Golden
+from edgekd.bench.golden import GoldenGroup
 from edgekd.errors import find_nearest
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
@@ -43,7 +44,12 @@ def find_fault(sizes: Sizes, axes: Sequence[Axis]) -> tuple[tuple[str | int, ...
 
 def usual_sizes(interface: Interface, groups: Golden) -> dict[str, int]:
     """The sizes of the free axes, without the batch, in the usual golden inputs; empty where none is free."""
-    inputs = groups[USUAL].inputs
+    return group_sizes(interface, groups[USUAL])
+
+
+def group_sizes(interface: Interface, group: GoldenGroup) -> dict[str, int]:
+    """The same in the inputs of any group."""
+    inputs = group.inputs
     return {
         axis: inputs[end.name].shape[at]
         for end in interface.inputs

@@ -7,6 +7,7 @@
     MODEL_CARD.md         the same for people
     manifest.json         format, interface, lineage, the chosen candidate, tolerances, digests of all of these
                           and of itself; its spelling is fixed, so no byte of it can change unseen
+    model-2.onnx, golden-2.safetensors, ...  of sizes for which another file was chosen (`edgekd.bundle.sized`)
     tokenizer.json        what text becomes tokens by, where the data have one
     signature.json        if it was signed: over the manifest's digest (`edgekd.bundle.signature`)
 
@@ -17,6 +18,7 @@ answers by `edgekd.bundle.verify`. `edgekd.bundle.manifest` has the history of t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +50,8 @@ class Bundle(NamedTuple):
     dataset: Dataset
     """The task, and the fields of its data."""
     golden: Golden
+    more_golden: Mapping[str, Golden] = {}
+    """Of the models beside model.onnx, by their files."""
 
     @property
     def interface(self) -> Interface:
@@ -87,7 +91,14 @@ def read_contents(folder: Path, manifest: Manifest) -> Bundle:
         _require_fitting(golden, manifest.interface, found)
     except ValueError as error:
         raise InputError(f"{folder / 'golden.safetensors'}: got {error}") from error
-    bundle = Bundle(folder, manifest, found, golden)
+    models = {} if manifest.by_size is None else manifest.by_size.models
+    more = {name: read_golden(folder / model.golden) for name, model in models.items()}
+    for name, each in more.items():
+        try:
+            _require_fitting(each, manifest.interface, found)
+        except ValueError as error:
+            raise InputError(f"{folder / models[name].golden}: got {error}") from error
+    bundle = Bundle(folder, manifest, found, golden, more)
     require_task_fits(bundle, load_task(found.task) if found.task in BUILT_IN else None)
     return bundle
 

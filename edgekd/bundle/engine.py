@@ -8,14 +8,14 @@ from edgekd import runtimes
 from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
-from edgekd.bundle import Bundle
+from edgekd.bundle.sized import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
 
 
 def prepare_engine(
-    found: Bundle,
+    found: BundledModel,
     runtime: str | None,
     scratch: Path,
     *,
@@ -25,7 +25,7 @@ def prepare_engine(
     """The first engine that `device` offers, built into `scratch`; or why there is none.
 
     Args:
-        found: the bundle.
+        found: one model of a bundle.
         runtime: which engine; None takes the chosen one if it is installed, else any of edgekd's that is.
         scratch: an empty folder.
         timeout_s: after this a build is given up.
@@ -35,7 +35,7 @@ def prepare_engine(
         InputError: if the engine refuses the model, or is unknown.
         MachineError: if it crashes on it.
     """
-    chosen = found.manifest.chosen
+    chosen = found.chosen
     names = [runtime] if runtime else [chosen.runtime, *runtimes.BUILT_IN]
     if runtime:
         runtimes.find_entry(runtime)
@@ -53,9 +53,9 @@ def prepare_engine(
     return "; ".join(dict.fromkeys(reasons)) or "no known engine is named"
 
 
-def _precisions(found: Bundle, runtime: str) -> list[str]:
+def _precisions(found: BundledModel, runtime: str) -> list[str]:
     """Return what the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is."""
-    chosen = found.manifest.chosen
+    chosen = found.chosen
     if chosen.profile or chosen.precision == "int8":  # made by a step, or a file that came so
         return [chosen.precision]
     wanted = [chosen.precision, "fp32"] if runtime == chosen.runtime else ["fp32"]
@@ -63,14 +63,18 @@ def _precisions(found: Bundle, runtime: str) -> list[str]:
 
 
 def _built(
-    found: Bundle, runtime: str, precision: str, scratch: Path, timeout_s: float, device: Device
+    found: BundledModel,
+    runtime: str,
+    precision: str,
+    scratch: Path,
+    timeout_s: float,
+    device: Device,
 ) -> Engine | str:
     folder = scratch / f"{runtime}-{precision}"
     folder.mkdir()
-    model = found.folder / "model.onnx"
-    built = build_engine(model, runtime, precision, folder, timeout_s=timeout_s, device=device)
+    built = build_engine(found.path, runtime, precision, folder, timeout_s=timeout_s, device=device)
     if "not_measured" in built:
         return str(built["not_measured"])
     files = {name: folder / file for name, file in built["files"].items()}
-    threads = min(found.manifest.chosen.threads, host.max_threads(device))
+    threads = min(found.chosen.threads, host.max_threads(device))
     return Engine(runtime, precision, threads, files)

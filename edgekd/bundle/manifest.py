@@ -1,7 +1,8 @@
 """manifest.json: what a bundle is, how close its answers must be, and the digests of its files.
 
-Format history: edgekd.bundle/1 (first, image classifiers alone), edgekd.bundle/2 (any task). The first is read as the
-second (`edgekd.bundle.first_format`).
+Format history: edgekd.bundle/1 (first, image classifiers alone), edgekd.bundle/2 (any task), edgekd.bundle/3 (an engine
+for each bucket of sizes: `by_size` and the files it names; what has one file for all is written as the second still). The
+first is read as the second (`edgekd.bundle.first_format`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from typing import Annotated
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
+from typing import Self
 
 from pydantic import Field
 from pydantic import PlainSerializer
 from pydantic import PlainValidator
 from pydantic import ValidationError
+from pydantic import model_validator
 
 from edgekd import files
 from edgekd.bundle import first_format
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
+from edgekd.interface import BATCH
 from edgekd.interface import Interface
 from edgekd.interface import from_json
 from edgekd.interface import to_json
@@ -33,8 +37,9 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import omit_default
 
-FORMAT = "edgekd.bundle/2"
+FORMAT, SIZED_FORMAT = "edgekd.bundle/2", "edgekd.bundle/3"
 MANIFEST = "manifest.json"
 FILES = (
     "MODEL_CARD.md",
@@ -43,6 +48,11 @@ FILES = (
     "model.onnx",
     "task.json",
 )
+MODEL, GOLDEN = "model.onnx", "golden.safetensors"
+MORE_MODELS = {f"model-{n}.onnx": f"golden-{n}.safetensors" for n in range(2, 9)}
+"""Of the sizes for which another file was chosen, each with its golden answers."""
+MORE_FILES = (*MORE_MODELS, *MORE_MODELS.values())
+MOST_BUCKETS = 64
 TOKENIZER = "tokenizer.json"
 """What text becomes tokens by; may be missing."""
 SIGNATURE = "signature.json"
@@ -110,6 +120,56 @@ class ChosenCandidate(Settings):
     size_bytes: Whole | None
 
 
+class SizeBucket(Settings):
+    """The engine for samples up to a size."""
+
+    most: Annotated[int, Field(ge=1, le=2**31)] | None
+    """Largest size of a sample that is asked here and not in a bucket before; null in the last: any."""
+    model: Text
+    """Its file in the bundle."""
+    chosen: ChosenCandidate
+
+
+class SizedModel(Settings):
+    """A further file."""
+
+    golden: Text
+    """The file of its golden answers."""
+    tolerance: dict[Text, Tolerance]
+    """As that of the bundle."""
+
+
+class SizeTable(Settings):
+    """Which engine answers by the size of a sample along one free axis."""
+
+    axis: Text
+    """Its name in the interface."""
+    buckets: Annotated[
+        tuple[SizeBucket, ...], Field(min_length=2, max_length=MOST_BUCKETS, strict=False)
+    ]
+    """By ascending size."""
+    models: dict[Text, SizedModel] = {}
+    """By file name, those beside model.onnx."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        bounds = [bucket.most for bucket in self.buckets]
+        known = [most for most in bounds[:-1] if most is not None]
+        if bounds[-1] is not None or known != sorted(set(known)) or len(known) < len(bounds) - 1:
+            raise ValueError(
+                "got buckets that overlap or leave sizes out, want ascending ones and null as the last"
+            )
+        named = {bucket.model for bucket in self.buckets} - {MODEL}
+        if named != set(self.models):
+            raise ValueError(f"got buckets of {sorted(named)}, want those of {sorted(self.models)}")
+        for name, model in self.models.items():
+            if MORE_MODELS.get(name) != model.golden:
+                raise ValueError(
+                    f"got a file {name!r} with {model.golden!r}, want model-2.onnx with golden-2.safetensors"
+                )
+        return self
+
+
 class ScoreMetric(Settings):
     """The metric that the model was chosen by."""
 
@@ -121,7 +181,7 @@ class ScoreMetric(Settings):
 class Manifest(Settings):
     """manifest.json."""
 
-    format: Literal["edgekd.bundle/2"]
+    format: Literal["edgekd.bundle/2", "edgekd.bundle/3"]
     name: Text
     edgekd: Text
     """Version that wrote it."""
@@ -133,9 +193,20 @@ class Manifest(Settings):
     chosen: ChosenCandidate
     tolerance: dict[Text, Tolerance]
     """By ``runtime/precision``; what is not named here was not measured."""
+    by_size: SizeTable | None = omit_default(None)
+    """Null where one file serves all sizes."""
     files: dict[Text, File]
     digest: Digest
     """SHA-256 of the canonical JSON of all the rest."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if (self.format == SIZED_FORMAT) != (self.by_size is not None):
+            raise ValueError(f"got by_size in {self.format}, want it in {SIZED_FORMAT} alone")
+        axes = {axis.name for axis in self.interface.axes} - {BATCH}
+        if self.by_size is not None and self.by_size.axis not in axes:
+            raise ValueError(f"got sizes of {self.by_size.axis!r}, want a free axis of the model")
+        return self
 
 
 class CheckResult(NamedTuple):
@@ -165,6 +236,7 @@ def read_manifest(folder: Path) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg'][:200]}, want {FORMAT}") from error
     names = first_format.FILES if value.get("format") == first_format.FORMAT else FILES
+    names = (*names, *list_more_files(manifest))
     if set(manifest.files) - {TOKENIZER} != set(names):
         raise InputError(f"{path}: files: got {sorted(manifest.files)}, want {list(names)}")
     told = value.pop("digest")
@@ -172,6 +244,12 @@ def read_manifest(folder: Path) -> Manifest:
     if files.digest_bytes(files.canonical_json(value)) != told or path.read_bytes() != spelled:
         raise BudgetMissed(f"{path}: has changed since it was written")
     return manifest
+
+
+def list_more_files(manifest: Manifest) -> list[str]:
+    """The files that only some sizes need: models and their golden answers."""
+    models = manifest.by_size.models if manifest.by_size is not None else {}
+    return [file for name, model in models.items() for file in (name, model.golden)]
 
 
 def check_digests(folder: Path, manifest: Manifest) -> list[CheckResult]:

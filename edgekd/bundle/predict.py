@@ -13,11 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from edgekd import splits
+from edgekd.bench.input_rows import join_rows as join_outputs
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.score_job import name_outputs
+from edgekd.bench.size_buckets import assign_buckets
+from edgekd.bench.size_buckets import read_lengths
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import require_task_fits
+from edgekd.bundle.sized import list_bounds
+from edgekd.bundle.sized import models_by_size
+from edgekd.bundle.sized import usual_model
 from edgekd.bundle.user_inputs import Question
 from edgekd.bundle.user_inputs import join_rows
 from edgekd.device import TIMEOUT_S
@@ -29,6 +35,8 @@ from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgekd.field import Rows
 
 
 class Prediction(NamedTuple):
@@ -73,28 +81,8 @@ def predict(
     name = found.manifest.name
     task = load_task(found.dataset.task, allow_code=allow_code)
     require_task_fits(found, task)
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
-        scratch = Path(folder)
-        engine = bundle_engine.prepare_engine(
-            found, runtime, scratch, timeout_s=timeout_s, device=device
-        )
-        if isinstance(engine, str):
-            raise MachineError(engine)
-        rows = {
-            key: join_rows([one.rows[key] for one in questions]) for key in found.dataset.inputs
-        }
-        splits.write(scratch / "rows.split", rows, np.arange(len(questions)))
-        answered = compute_outputs(
-            engine,
-            scratch / "rows.split",
-            fields=found.dataset.inputs,
-            timeout_s=timeout_s,
-            device=device,
-        )
-    try:
-        named = name_outputs(answered, found.interface.outputs)
-    except ValueError as error:
-        raise InputError(f"{name}: {error}") from error
+    rows = {key: join_rows([one.rows[key] for one in questions]) for key in found.dataset.inputs}
+    named = _answer(found, rows, len(questions), runtime, timeout_s, device)
     decided = task.decide(named, found.dataset)
     if task.describe_inputs is None:
         told = task.describe(decided, found.dataset, top)
@@ -112,3 +100,48 @@ def predict(
         )
         for i, (one, lines) in enumerate(zip(questions, told, strict=True))
     ]
+
+
+def _answer(
+    found: Bundle,
+    rows: Mapping[str, Rows],
+    count: int,
+    runtime: str | None,
+    timeout_s: float,
+    device: Device,
+) -> dict[str, NDArray[Any]]:
+    """Outputs [count, ...] of stored rows by their names, each row asked of the model for its size."""
+    models = models_by_size(found) or [usual_model(found)]
+    table = found.manifest.by_size
+    buckets = np.zeros(count, np.int64)
+    if table is not None:
+        lengths = read_lengths(found.dataset, table.axis, rows)
+        buckets = assign_buckets(lengths, list_bounds(found))
+    parts: dict[str, list[NDArray[Any]]] = {}
+    order = []
+    for number in np.unique(buckets).tolist():
+        own = np.flatnonzero(buckets == number)
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+            scratch = Path(folder)
+            engine = bundle_engine.prepare_engine(
+                models[number], runtime, scratch, timeout_s=timeout_s, device=device
+            )
+            if isinstance(engine, str):
+                raise MachineError(engine)
+            splits.write(scratch / "rows.split", rows, own)
+            answers = compute_outputs(
+                engine,
+                scratch / "rows.split",
+                fields=found.dataset.inputs,
+                timeout_s=timeout_s,
+                device=device,
+            )
+        try:
+            named = name_outputs(answers, found.interface.outputs)
+        except ValueError as error:
+            raise InputError(f"{found.manifest.name}: {error}") from error
+        for name, each in named.items():
+            parts.setdefault(name, []).append(each)
+        order.append(own)
+    back = np.argsort(np.concatenate(order))
+    return {name: join_outputs(each)[back] for name, each in parts.items()}

@@ -22,6 +22,7 @@ from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
+from edgekd.bench.golden import Golden
 from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
@@ -35,6 +36,8 @@ from edgekd.bundle import signature
 from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
 from edgekd.bundle.manifest import Tolerance
+from edgekd.bundle.sized import models_by_size
+from edgekd.bundle.sized import usual_model
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
@@ -94,7 +97,9 @@ def verify(
     if any(check.verdict == "failed" for check in checks):
         checks.append(CheckResult(WHAT, "not checked", "the files are not as they should be"))
     else:
-        checks += _golden(bundle.read_contents(folder, manifest), runtime, timeout_s, device)
+        found = bundle.read_contents(folder, manifest)
+        checks += _golden(found, runtime, timeout_s, device)
+        checks += _check_sizes(found, runtime, timeout_s, device)
     return Report(manifest.name, tuple(checks))
 
 
@@ -122,7 +127,7 @@ def _golden(
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
         engine = bundle_engine.prepare_engine(
-            found, runtime, scratch, timeout_s=timeout_s, device=device
+            usual_model(found), runtime, scratch, timeout_s=timeout_s, device=device
         )
         if isinstance(engine, str):
             return [CheckResult(WHAT, "not checked", engine)]
@@ -132,11 +137,40 @@ def _golden(
             for name, group in found.golden.items()
         }
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
-        checks = [_compared(found, answered, tolerance, engine)]
+        checks = [_compared(found, answered, tolerance, engine, found.golden)]
         if checks[0].verdict != "failed":
             checks.insert(0, _from_rows(found, ask, tolerance, scratch))
     if are_finite(answered) and tolerance is not None and is_quantized(found.folder):
         checks += _saturated(found.golden[USUAL], answered[USUAL], tolerance, device)
+    return checks
+
+
+def _check_sizes(
+    found: Bundle, runtime: str | None, timeout_s: float, device: Device
+) -> list[CheckResult]:
+    """The engine of each bucket of sizes answers the golden inputs that fall into it."""
+    checks = []
+    for model in models_by_size(found):
+        where = " beyond" if model.most is None else f" up to size {model.most}"
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+            scratch = Path(folder)
+            engine = bundle_engine.prepare_engine(
+                model, runtime, scratch, timeout_s=timeout_s, device=device
+            )
+            if isinstance(engine, str):
+                checks.append(CheckResult(WHAT + where, "not checked", engine))
+                continue
+            answered = {
+                name: compute_outputs(
+                    engine,
+                    write_inputs(group.inputs, scratch / f"{name}.split"),
+                    timeout_s=timeout_s,
+                    device=device,
+                )
+                for name, group in model.golden.items()
+            }
+        tolerance = stated_tolerance(model.tolerance, engine.runtime, engine.precision)
+        checks.append(_compared(found, answered, tolerance, engine, model.golden, where))
     return checks
 
 
@@ -180,16 +214,21 @@ def _from_rows(
 
 
 def _compared(
-    bundled: Bundle, answered: Mapping[str, Arrays], tolerance: Tolerance | None, engine: Engine
+    bundled: Bundle,
+    answered: Mapping[str, Arrays],
+    tolerance: Tolerance | None,
+    engine: Engine,
+    wanted: Golden,
+    where: str = "",
 ) -> CheckResult:
-    what = f"{WHAT}, {engine.runtime} {engine.precision}"
+    what = f"{WHAT}{where}, {engine.runtime} {engine.precision}"
     if tolerance is None:
         return CheckResult(what, "not checked", "how close it has to be was never measured")
     if not are_finite(answered):
         return CheckResult(what, "failed", "got answers that are not finite")
     try:
         agree = decisions.find_agree(bundled)
-        found = compare_answers(answered, bundled.golden, agree or decisions.agree_always)
+        found = compare_answers(answered, wanted, agree or decisions.agree_always)
     except (ValueError, InputError) as error:
         return CheckResult(what, "failed", f"got {error}")
     close = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 from edgekd import files
 from edgekd.bench.answers import LEAST_AGREEMENT
@@ -22,6 +23,14 @@ OTHER_MACHINE = 2.0
 """What an engine may be off, over what was measured: its kernels differ from CPU to CPU."""
 LEAST_STEPS = 8.0
 """And in quantization steps, what a quantized one always may, since it may round otherwise there."""
+
+
+class MoreModel(NamedTuple):
+    """Another exported file of the student."""
+
+    model: Path
+    golden: Path
+    parity: Mapping[str, Any]
 
 
 def write(
@@ -40,6 +49,8 @@ def write(
     parity: Mapping[str, Any],
     card: str,
     tokenizer: bytes = b"",
+    by_size: Mapping[str, Any] | None = None,
+    more: Mapping[str, MoreModel] = {},
 ) -> dict[str, Path]:
     """Fill the empty `folder`; the same content gives the same bytes.
 
@@ -58,13 +69,14 @@ def write(
         parity: of `model`, as its export wrote it: ``allowed`` difference, or ``logit_step`` if it is quantized.
         card: text of MODEL_CARD.md.
         tokenizer: the tokenizer.json of the data; empty where there is none.
+        by_size: as ``choice.json`` has it (`edgekd.bench.size_choice`); None, or one row for all its buckets, where one
+            file serves all sizes.
+        more: by profile, the files of further rows that it names.
 
     Raises:
-        ValueError: if `chosen` is no measured row.
+        ValueError: if `chosen` is no measured row, or a bucket's is none.
     """
-    row = next((row for row in rows if row["name"] == chosen and row["status"] in TIMED), None)
-    if row is None:
-        raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
+    row = _find_row(rows, chosen)
     folder.mkdir()
     contents = {
         "MODEL_CARD.md": card.encode(),
@@ -75,8 +87,11 @@ def write(
     }
     if tokenizer:
         contents[manifests.TOKENIZER] = tokenizer
+    table = None
+    if by_size is not None and len({each["row"] for each in by_size["buckets"]}) > 1:
+        table = _make_table(by_size, rows, row, more, contents)
     manifest = {
-        "format": manifests.FORMAT,
+        "format": manifests.FORMAT if table is None else manifests.SIZED_FORMAT,
         "name": name,
         "edgekd": version,
         "created_from": dict(sorted(created_from.items())),
@@ -84,11 +99,49 @@ def write(
         "interface": interface_to_json(interface),
         "chosen": _chosen(row),
         "tolerance": tolerances(rows, row.get("profile", ""), parity),
+        **({} if table is None else {"by_size": table}),
     }
     contents[manifests.MANIFEST] = make_manifest(manifest, contents)
     for file, data in contents.items():
         (folder / file).write_bytes(data)
     return {file: folder / file for file in contents}
+
+
+def _find_row(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    row = next((row for row in rows if row["name"] == name and row["status"] in TIMED), None)
+    if row is None:
+        raise ValueError(f"chosen: got {name!r}, want a row that was measured")
+    return row
+
+
+def _make_table(
+    by_size: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    row: Mapping[str, Any],
+    more: Mapping[str, MoreModel],
+    contents: dict[str, bytes],
+) -> dict[str, Any]:
+    """The manifest's table of sizes; the files that it names are added to `contents`. Neighbours of one row are one."""
+    names = {row.get("profile", ""): manifests.MODEL}
+    models: dict[str, dict[str, Any]] = {}
+    buckets: list[dict[str, Any]] = []
+    for each in by_size["buckets"]:
+        picked = _find_row(rows, each["row"])
+        profile = picked.get("profile", "")
+        if profile not in names:
+            file = more[profile]
+            name = list(manifests.MORE_MODELS)[len(models)]
+            golden = manifests.MORE_MODELS[name]
+            names[profile] = name
+            models[name] = {
+                "golden": golden,
+                "tolerance": tolerances(rows, profile, file.parity),
+            }
+            contents |= {name: file.model.read_bytes(), golden: file.golden.read_bytes()}
+        if buckets and buckets[-1]["chosen"]["name"] == picked["name"]:
+            buckets.pop()
+        buckets.append({"most": each["most"], "model": names[profile], "chosen": _chosen(picked)})
+    return {"axis": by_size["axis"], "buckets": buckets, "models": models}
 
 
 def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:

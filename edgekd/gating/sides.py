@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 from edgekd import bundle
@@ -14,9 +15,12 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
 from edgekd.bench.machine import host
 from edgekd.bench.outputs import write_inputs
+from edgekd.bench.sized_scores import SizedEngines
 from edgekd.bundle import Bundle
 from edgekd.bundle import archive
 from edgekd.bundle import signature
+from edgekd.bundle import sized
+from edgekd.bundle.sized import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.errors import BudgetMissed
@@ -27,7 +31,6 @@ from edgekd.gating import weights
 from edgekd.report import result
 from edgekd.report.result import Result
 
-MODEL = "model.onnx"
 BUNDLE = "bundle"
 
 
@@ -94,9 +97,44 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
         MachineError: if the device lacks the engine or the precision, or the engine crashes.
     """
     folder.mkdir()
-    chosen, model = side.bundle.manifest.chosen, side.bundle.folder / MODEL
+    usual = sized.usual_model(side.bundle)
+    engine, built = _compile(side.given, usual, device, folder)
+    models = sized.models_by_size(side.bundle)
+    each = [_compile(side.given, one, device, folder / f"{n}") for n, one in enumerate(models)]
+    table, bytes_of = side.bundle.manifest.by_size, {_identify(usual): built["size_bytes"]}
+    engines = None
+    if table is not None:
+        bounds = tuple(sized.list_bounds(side.bundle))
+        engines = SizedEngines(table.axis, bounds, tuple(found for found, _ in each))
+        pairs = zip(models, each, strict=True)
+        bytes_of = {_identify(model): found["size_bytes"] for model, (_, found) in pairs}
+    return ComparedModel(
+        given=side.given,
+        bundle=side.bundle,
+        engine=engine,
+        inputs=write_inputs(side.bundle.golden[USUAL].inputs, folder / "golden-inputs.split"),
+        size_bytes=sum(bytes_of.values()),
+        kernels=built["kernels"],
+        runtime_version=built["version"],
+        complexity=_complexity(usual.path, side.result),
+        sized=engines,
+        near_chance=side.result is not None and side.result.student.near_chance,
+    )
+
+
+def _identify(model: BundledModel) -> tuple[str, str, str]:
+    """What has files of its own; the number of threads has not."""
+    return model.path.name, model.chosen.runtime, model.chosen.precision
+
+
+def _compile(
+    given: str, model: BundledModel, device: Device, folder: Path
+) -> tuple[Engine, dict[str, Any]]:
+    """The engine of one file of a bundle, and what its worker found."""
+    folder.mkdir(exist_ok=True)
+    chosen = model.chosen
     built = build_engine(
-        model,
+        model.path,
         chosen.runtime,
         chosen.precision,
         folder,
@@ -106,21 +144,11 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
     )
     if "not_measured" in built:
         raise MachineError(
-            f"{side.given}: got {chosen.runtime} {chosen.precision}: {built['not_measured']}"
+            f"{given}: got {chosen.runtime} {chosen.precision}: {built['not_measured']}"
         )
     paths = {name: folder / file for name, file in built["files"].items()}
     threads = min(chosen.threads, host.max_threads(device))
-    return ComparedModel(
-        given=side.given,
-        bundle=side.bundle,
-        engine=Engine(chosen.runtime, chosen.precision, threads, paths),
-        inputs=write_inputs(side.bundle.golden[USUAL].inputs, folder / "golden-inputs.split"),
-        size_bytes=built["size_bytes"],
-        kernels=built["kernels"],
-        runtime_version=built["version"],
-        complexity=_complexity(model, side.result),
-        near_chance=side.result is not None and side.result.student.near_chance,
-    )
+    return Engine(chosen.runtime, chosen.precision, threads, paths), built
 
 
 def _complexity(model: Path, found: Result | None) -> dict[str, int]:

@@ -42,6 +42,7 @@ def steps(
     entries: Mapping[str, StoreEntry],
     chosen: Mapping[str, Any] | None,
     overrides: tuple[str, ...] = (),
+    more: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
     """Bundle, explanation and report.
 
@@ -50,23 +51,35 @@ def steps(
         entries: the results so far, by label.
         chosen: the row of the chosen candidate; None, and there is no bundle, if none was.
         overrides: what the command line changed of the recipe.
+        more: profiles of the further files that answer at some sizes; empty of the float one.
     """
     told = (_explain(recipe, entries), _report(recipe, entries, chosen, overrides))
-    return told if chosen is None else (_bundle(recipe, entries, chosen), *told)
+    return told if chosen is None else (_bundle(recipe, entries, chosen, more), *told)
 
 
-def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[str, Any]) -> Step:
-    maker = f"export-{name_export(STUDENT, chosen['profile'])}"
-    exported = {
+def _bundle(
+    recipe: Recipe,
+    entries: Mapping[str, StoreEntry],
+    chosen: Mapping[str, Any],
+    more: tuple[str, ...],
+) -> Step:
+    exported = _exported(chosen["profile"])
+    for profile in more:
+        exported |= {f"{profile}/{name}": each for name, each in _exported(profile).items()}
+    if "data" in entries and TOKENIZER in entries["data"].files:
+        exported[TOKENIZER] = ("data", TOKENIZER)
+    lineage = {label: entry.key for label, entry in entries.items()}
+    config = bundle.BundleConfig(name=recipe.name, lineage=lineage, more=more)
+    return Step("bundle", bundle.STAGE, config, {**RESULT_INPUTS, **exported})
+
+
+def _exported(profile: str) -> wiring.Takes:
+    maker = f"export-{name_export(STUDENT, profile)}"
+    return {
         "model": (maker, "model.onnx"),
         "golden": (maker, "golden.safetensors"),
         "parity": (maker, "parity.json"),
     }
-    if "data" in entries and TOKENIZER in entries["data"].files:
-        exported[TOKENIZER] = ("data", TOKENIZER)
-    lineage = {label: entry.key for label, entry in entries.items()}
-    config = bundle.BundleConfig(name=recipe.name, lineage=lineage)
-    return Step("bundle", bundle.STAGE, config, {**RESULT_INPUTS, **exported})
 
 
 def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:

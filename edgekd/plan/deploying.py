@@ -96,7 +96,7 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
         if not profile and maker in roles.file_labels(recipe):
             takes[export.USER_MODEL] = (maker, load.MODEL)
-        config = export.ExportConfig(**words, profile=profile)
+        config = export.ExportConfig(**words, profile=profile, sizes=recipe.measure.sizes)
         yield Step(
             f"export-{name_export(model, profile)}", export.STAGE, config, takes, recipe.seed
         )
@@ -130,6 +130,7 @@ def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.T
     rounded = [student.quantize_label(one.profile) for one in everyone if one.profile]
     makers |= {label: label for label in rounded}
     takes = {**wiring.split_inputs("test"), **engines, "rows": ("measure", "rows.json")}
+    takes["choice"] = ("choose", "choice.json")
     for role, label in makers.items():
         takes |= wiring.model_inputs(label, prefix=f"{role}_")
     return Step("evaluate", evaluate.STAGE, evaluate.EvaluateConfig(candidates=everyone), takes)

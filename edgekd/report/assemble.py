@@ -116,6 +116,7 @@ def assemble_result(
         "why": choice.get("why", ""),
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
+        **_by_size(choice, test),
         "comparison": _dumped(compare_chosen(chosen, measured, made, tested, scale, test)),
         "warnings": [
             *near_chance_sentences(scores),
@@ -131,6 +132,11 @@ def assemble_result(
         **(about or {}),
     }
     return Result.model_validate_json(files.canonical_json(fields))
+
+
+def _by_size(choice: Mapping[str, Any], test: Mapping[str, Any]) -> dict[str, Any]:
+    found = choice.get("by_size")
+    return {} if found is None else {"by_size": {**found, "test_metrics": test.get("by_size", {})}}
 
 
 ASKED = {name for name, field in Row.model_fields.items() if field.is_required()}

@@ -49,9 +49,16 @@ def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
         engines=[engine for engine in rows if engine["model"] == STUDENT],
         compared=find_reference({engine["model"] for engine in rows}),
         scale=scale,
+        by_size=_several(values["choice"].get("by_size")),
         kind="images" if image else "samples",
         score=score,
         tested=tested,
         score_ci95=wilson(score, tested) if counted and tested else None,
         lineage=sorted(values.get("lineage", {}).items()),
     )
+
+
+def _several(by_size: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A choice by size, unless one engine serves all."""
+    rows = {each["row"] for each in by_size["buckets"]} if by_size else set()
+    return by_size if len(rows) > 1 else None

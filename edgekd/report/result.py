@@ -3,7 +3,7 @@
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
 ``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score, and
-later `files`, `durations_s`, `versions` and `scales`; `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
+later `files`, `durations_s`, `versions`, `scales`, `by_size` and a row's `share` and `float_agreement`; `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
 `points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`; a row's `sizes` and `usual_row`; `teacher` and
 `control` may be null, and `reference` is there where a run without a teacher changed the float student it began with.
 """
@@ -23,6 +23,7 @@ from edgekd.errors import InputError
 from edgekd.report.result_row import Interval
 from edgekd.report.result_row import Number
 from edgekd.report.result_row import Row
+from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -96,6 +97,41 @@ class Comparison(Settings):
     paired test's. Else of a paired bootstrap."""
     paired: bool = False
     """Whether that interval is of paired samples."""
+
+
+class SizeChoice(Settings):
+    """Which candidate answers at one size."""
+
+    size: Whole
+    """The timed size."""
+    most: Whole | None
+    """Largest size of its samples, which are longer than those of the line before; null in the last: any."""
+    share: Fraction
+    """Part of the validation samples."""
+    row: str
+    """Name of the candidate."""
+    latency_p50_ms: NonNegative
+    one_for_all_ms: NonNegative
+    """The same of the one that would serve all sizes."""
+
+
+class ChoiceBySize(Settings):
+    """The choice by the size of a sample beside one candidate for all."""
+
+    axis: str
+    """Name of the free axis."""
+    one_for_all: str
+    """Name of the candidate that is chosen at the usual sizes; it alone is shipped where every size is its."""
+    buckets: tuple[SizeChoice, ...]
+    """By ascending size."""
+    gain: NonNegative
+    """How many times faster the validation samples are answered than by the one for all; 1 if that is shipped alone."""
+    size_bytes: Whole | None
+    """Files of all engines that are shipped."""
+    one_for_all_size_bytes: Whole | None
+    why: str
+    test_metrics: dict[str, Number] = {}
+    """What all together score on the test set, by name; empty where one serves all."""
 
 
 class Machine(Settings):
@@ -191,6 +227,8 @@ class Result(Settings):
     why: str
     nearest: str | None
     """The candidate that misses the budget least, where none is inside."""
+    by_size: ChoiceBySize | None = omit_default(None)
+    """Null where not several sizes of one axis were timed that samples have."""
     budget: tuple[LimitResult, ...]
     comparison: Comparison | None
     warnings: tuple[str, ...]

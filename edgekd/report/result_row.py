@@ -39,6 +39,9 @@ class Row(Settings):
     threads: Annotated[int, Field(ge=1)]
     sizes: dict[str, Whole] = {}
     """Of the free axes, by their names; empty where only the batch is free."""
+    share: Fraction | None = omit_default(None)
+    """Part of the validation samples that fall to these sizes, where those of one axis are timed: no longer, and longer
+    than the next smaller size."""
     usual_row: str = ""
     """Name of the row of the same engine at the usual sizes, which is the one that may be chosen; empty of that."""
     score: Number | None

@@ -7,6 +7,7 @@ from typing import Any
 
 import edgekd
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -21,13 +22,15 @@ class BundleConfig(Settings):
     """Of the recipe."""
     lineage: dict[str, str] = {}
     """Label of each step to the key of its result."""
+    more: tuple[str, ...] = omit_default(())
+    """Profiles of further files that answer at some sizes; empty of the float one."""
 
 
 def run(config: BundleConfig, given: Given, context: Context) -> Made:
     """Give the files of a bundle, named ``bundle/<file>``.
 
     Takes model, golden, parity (of the student), data, rows, choice and, for the card, test; tokenizer.json, where the
-    data have one.
+    data have one; of each further file ``<profile>/model``, ``<profile>/golden`` and ``<profile>/parity``.
 
     Raises:
         ValueError: if nothing was chosen.
@@ -64,6 +67,15 @@ def run(config: BundleConfig, given: Given, context: Context) -> Made:
         parity=values["parity"],
         card=card.card_text(config.name, edgekd.__version__, values),
         tokenizer=given[TOKENIZER].read_bytes() if TOKENIZER in given else b"",
+        by_size=values["choice"].get("by_size"),
+        more={
+            profile: bundle_write.MoreModel(
+                given[f"{profile}/model"],
+                given[f"{profile}/golden"],
+                json.loads(given[f"{profile}/parity"].read_bytes()),
+            )
+            for profile in config.more
+        },
     )
     return {f"bundle/{name}": path for name, path in made.items()}
 

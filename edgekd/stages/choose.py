@@ -2,7 +2,8 @@
 
 Only rows that were measured count. A limit on what was not measured is not met, nor is one that the
 interval of what was measured does not clear. Where several sizes of free axes were measured, the fastest
-is so at the usual ones, and limits of time and memory hold at all.
+is so at the usual ones, and limits of time and memory hold at all; then each size may get an engine of its own
+(`edgekd.bench.size_choice`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.bench.budget import ACCURACY
+from edgekd.bench.budget import AT_EVERY_SIZE
 from edgekd.bench.budget import MET
 from edgekd.bench.budget import OPEN
 from edgekd.bench.budget import Budget
@@ -28,6 +30,7 @@ from edgekd.bench.budget import read_latency
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
+from edgekd.bench.size_choice import choose_by_size
 from edgekd.bench.status import REFUSED
 from edgekd.bench.status import TIMED
 from edgekd.bench.status import read_status
@@ -104,13 +107,47 @@ def choose_row(
     if best is not None:
         why = _why(best, len(inside), len(measured), unstable)
         why += _int8_lost(best, measured, judged) + _refused(candidates)
-        return _content(best["name"], None, judged[best["name"]], why, unstable)
+        found = _content(best["name"], None, judged[best["name"]], why, unstable)
+        return {**found, **_choose_by_size(best, measured, rows, judged, budget, why)}
     nearest = min(measured, key=lambda row: _distance(judged[row["name"]], row))
     missed = [v.message for v in judged[nearest["name"]] if v.verdict != MET]
     why = f"none of {len(measured)} candidates is inside the budget; nearest {nearest['name']}: "
     return _content(
         None, nearest["name"], judged[nearest["name"]], why + "; ".join(missed), unstable
     )
+
+
+def _choose_by_size(
+    best: Row,
+    measured: Sequence[Row],
+    rows: Sequence[Row],
+    judged: Judged,
+    budget: Budget,
+    why: str,
+) -> dict[str, Any]:
+    """`by_size` and the reason with it, where several sizes of an axis were timed."""
+
+    def keeps(usual: Row, at: Row) -> bool:
+        return all(
+            verdict.verdict == MET
+            for verdict in judged[usual["name"]]
+            if (verdict.row == at["name"] if verdict.row else _counts_at(verdict, at))
+        )
+
+    found = choose_by_size(
+        best,
+        measured,
+        lambda row: find_other_sizes(row, rows),
+        keeps,
+        budget,
+        reference_of(best, rows),
+    )
+    return {} if found is None else {"by_size": found, "why": f"{why}; {found['why']}"}
+
+
+def _counts_at(verdict: Verdict, at: Row) -> bool:
+    """Return whether what was judged at the usual sizes counts at those of a row."""
+    return is_usual(at) or verdict.limit not in AT_EVERY_SIZE
 
 
 def slow_end_ms(row: Row) -> float:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from edgekd import files
 from edgekd.bench import scores
+from edgekd.bench import sized_scores
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.roles import CONTROL
@@ -48,8 +49,9 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
 
     Where every sample is right or wrong that is how many the student alone, and its control alone, is right on;
     else 95 % intervals of how much worse one is than the other, by a paired bootstrap. Each score has one of its own.
+    Where several engines were chosen by size, `by_size` has what they score together, each on the samples of its sizes.
 
-    Takes test, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
+    Takes test, data, choice; ``<model>_blueprint`` and ``<model>_weights`` for each model
     there is (`edgekd.bench.roles`, the quantized ones); ``<subject>/engine.json`` and its files; rows.
     """
     from edgekd.learn.evaluation import read_split
@@ -107,6 +109,14 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
             interval = drop_interval(score, scored[score.name], reference)
             intervals |= dict.fromkeys(names, interval)
     found |= {"candidate_metrics": of_rows, "score_drop_ci95": intervals, "score_ci95": sure}
+    if (sized := _sized(config, given)) is not None:
+        try:
+            rows_by_size = sized_scores.score_by_size(
+                sized, given["test"], test.dataset, test.task, device=context.device
+            )
+            found["by_size"] = metric_values(test.task, rows_by_size)
+        except (MachineError, InputError, ValueError) as error:
+            context.progress.note(f"the test score of all sizes is not measured: {error}")
     goal = context.folder / "test.json"
     goal.write_bytes(files.canonical_json(found))
     return {"test.json": goal}
@@ -146,6 +156,20 @@ def _engines(
             times_ms = [row["latency_p50_ms"] for row in rows if row["name"] in names]
             row_s = max(times_ms) / 1000 if all(times_ms) else None
             yield names, max(engines.values(), key=lambda engine: engine.threads), row_s
+
+
+def _sized(config: EvaluateConfig, given: Given) -> sized_scores.SizedEngines | None:
+    """The engines that were chosen by size, if there are several."""
+    found = json.loads(given["choice"].read_bytes()).get("by_size") or {"buckets": ()}
+    names = [each["row"] for each in found["buckets"]]
+    if len(set(names)) < 2:
+        return None
+    engines: dict[str, Engine] = {}
+    for subject in config.candidates:
+        about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
+        engines |= subject.engines(about, given)
+    bounds = tuple(each["most"] for each in found["buckets"][:-1])
+    return sized_scores.SizedEngines(found["axis"], bounds, tuple(engines[n] for n in names))
 
 
 STAGE = Stage("evaluate", EvaluateConfig, run, packages=("torch",), bound="device")

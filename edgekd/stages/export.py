@@ -25,8 +25,10 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
 from edgekd.profile import PROFILES
+from edgekd.settings import Count
 from edgekd.settings import Positive
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -70,6 +72,8 @@ class ExportConfig(ExportSettings):
 
     profile: str = ""
     """Of `edgekd.profile`, how a quantized model is written; empty for a float one."""
+    sizes: dict[str, Annotated[tuple[Count, ...], Field(strict=False)]] = omit_default({})
+    """Sizes of free axes by their names, for each of which samples are stored that are nearest to it from below."""
 
 
 def run(config: ExportConfig, given: Given, context: Context) -> Made:
@@ -105,7 +109,7 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
             to_onnx.write(deployed, made["model.onnx"], interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
-        chosen = choose_groups(validation, config.golden, context.seed)
+        chosen = choose_groups(validation, config.golden, context.seed, config.sizes)
         groups = {name: make_group(model, validation, rows) for name, rows in chosen.items()}
         moved = _round_biases(model, validation, chosen) if config.profile else {}
     golden.write(made["golden.safetensors"], groups)
@@ -167,9 +171,12 @@ def require_onnxruntime() -> None:
         raise MachineError(f"export: {missing}")
 
 
-def choose_groups(split: EvaluationSplit, count: int, seed: int) -> dict[str, NDArray[np.int64]]:
+def choose_groups(
+    split: EvaluationSplit, count: int, seed: int, sizes: Mapping[str, Sequence[int]] = {}
+) -> dict[str, NDArray[np.int64]]:
     """Indices of the golden samples of each group: one where all samples have one size; else up to `count` no longer
-    than usual, the longest of these among them, and up to `EXTREMES` of the shortest and of the longest."""
+    than usual, the longest of these among them, and up to `EXTREMES` of the shortest, of the longest, and of those that
+    are nearest from below to each of `sizes` along its axis."""
     import numpy as np
 
     lengths = {
@@ -179,10 +186,11 @@ def choose_groups(split: EvaluationSplit, count: int, seed: int) -> dict[str, ND
     }
     if not lengths:
         return {golden.USUAL: choose_golden(split, count, seed)}
-    usual = np.ones(split.size, bool)
+    usual, along = np.ones(split.size, bool), {}
     for name, each in lengths.items():
         (axis,) = split.dataset.inputs[name].axes(name)
         usual &= each <= axis.usual
+        along[axis.name] = each
     if not usual.any():
         usual[:] = True
     total = np.sum(list(lengths.values()), axis=0)
@@ -190,7 +198,13 @@ def choose_groups(split: EvaluationSplit, count: int, seed: int) -> dict[str, ND
     chosen = choose_golden(split, count, seed, np.flatnonzero(usual))
     others = chosen[chosen != longest][: count - 1]
     groups = {golden.USUAL: np.append(longest, others)}  # its stored row needs no padding
-    for name, first in ((golden.LEAST, total.argmin()), (golden.LONGEST, total.argmax())):
+    firsts = {golden.LEAST: int(total.argmin()), golden.LONGEST: int(total.argmax())}
+    for name, asked in sizes.items():
+        own = along[name]
+        for size in asked:
+            if (own <= size).any():
+                firsts[f"upto-{size}"] = int(np.where(own <= size, own, -1).argmax())
+    for name, first in firsts.items():
         alike = np.all([each == each[first] for each in lengths.values()], axis=0)
         groups[name] = choose_golden(split, min(count, EXTREMES), seed, np.flatnonzero(alike))
     return groups

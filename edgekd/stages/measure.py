@@ -10,7 +10,6 @@ import functools
 import gzip
 import json
 from collections.abc import Mapping
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from typing import Any
@@ -23,6 +22,7 @@ from edgekd import dataset
 from edgekd import files
 from edgekd.bench import elimination
 from edgekd.bench import session
+from edgekd.bench import size_buckets
 from edgekd.bench import sized_calls
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import refuse_answers
@@ -40,8 +40,6 @@ from edgekd.bench.process import run_worker
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import blank_row
 from edgekd.bench.rows import fill_row
-from edgekd.bench.rows import is_usual
-from edgekd.bench.rows import reference_of
 from edgekd.bench.rows import resize_row
 from edgekd.bench.side_by_side import choose_width
 from edgekd.bench.side_by_side import map_side_by_side
@@ -61,7 +59,6 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.task import Scale
 from edgekd.task import Task
 from edgekd.task import interface_of
 from edgekd.tasks import load_task
@@ -97,7 +94,8 @@ class MeasureSettings(Settings):
         omit_default({})
     )
     """Sizes of free axes that are timed beside the usual one, by their names: ``{text_length: [16, 128]}``; each
-    combination is a row. The choice is made at the usual sizes, and limits of time and memory hold at all."""
+    combination is a row. The choice is made at the usual sizes, and limits of time and memory hold at all. Where those of
+    one axis are named, each size gets an engine of its own if that is surely faster and worth its bytes."""
 
     agreement_min: Fraction | None = omit_default(None)
     """How far the decisions of a student's engine on the golden inputs must be those of the student in float32: the share
@@ -201,7 +199,8 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         width=width,
         prepare=watch.prepare,
         contenders=functools.partial(
-            elimination.remaining_candidates, list_candidates(rows, task.score.scale)
+            elimination.remaining_candidates,
+            elimination.list_candidates(rows, task.score.scale),
         ),
     )
     if sitting:
@@ -212,26 +211,8 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         fill_row(row, measured.get(row["name"]), validity.get(row["name"]), there.emulated)
         for row in rows
     ]
+    rows = size_buckets.share_sizes(rows, config.measure.sizes, data, given["validation"])
     return write(rows, measured, describe_fitness(watch, validity.values()), there, context.folder)
-
-
-def list_candidates(
-    rows: Sequence[Mapping[str, Any]], scale: Scale
-) -> dict[str, elimination.CandidateFacts]:
-    """The students at their usual sizes with their scores, and the row of the reference that each is compared with.
-
-    Args:
-        rows: of all subjects.
-        scale: of the score.
-    """
-    sign = 1 if scale.better == "higher" else -1
-    found = {}
-    for row in rows:
-        if row["model"] == STUDENT and row["status"] == OK and is_usual(row):
-            reference = reference_of(row, rows)
-            name = "" if reference is None else reference["name"]
-            found[row["name"]] = elimination.CandidateFacts(sign * row["validation_score"], name)
-    return found
 
 
 def _answers(

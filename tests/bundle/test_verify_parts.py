@@ -87,7 +87,7 @@ def bundled(usual: GoldenGroup, task: str = "classification") -> Bundle:
 def compared(got: np.ndarray, tolerance: Tolerance | None, **more: str) -> CheckResult:
     """An engine's only output beside that of `GOLDEN`."""
     found = bundled(GOLDEN, **more)
-    return bundle_verify._compared(found, {"usual": {"y": got}}, tolerance, ENGINE)
+    return bundle_verify._compared(found, {"usual": {"y": got}}, tolerance, ENGINE, found.golden)
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_each_of_several_outputs_is_held_to_its_own_tolerance() -> None:
         ("logits", 0.6, "failed", "largest difference of logits 0.6 (at most 0.5)"),
     ):
         got = {"usual": {**want, name: want[name] + np.float32(off)}}
-        found = bundle_verify._compared(wanted, got, tolerance, ENGINE)
+        found = bundle_verify._compared(wanted, got, tolerance, ENGINE, wanted.golden)
         assert found.verdict == verdict and says in found.text
     less = {"usual": {"logits": want["logits"]}}
-    missing = bundle_verify._compared(wanted, less, tolerance, ENGINE)
+    missing = bundle_verify._compared(wanted, less, tolerance, ENGINE, wanted.golden)
     assert missing.verdict == "failed" and "got no output states, but logits" in missing.text
 
 

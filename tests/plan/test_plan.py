@@ -272,6 +272,9 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
     for profile, maker in (("x86", "export-student-x86"), ("", "export-student")):
         packed, learned, told = closing.steps(recipe, entries, {"profile": profile})
         assert {packed.takes[name][0] for name in ("model", "golden", "parity")} == {maker}
+    packed, *_ = closing.steps(recipe, entries, {"profile": "x86"}, (), ("",))
+    assert packed.takes["/model"] == ("export-student", "model.onnx")
+    assert packed.takes["model"][0] == "export-student-x86" and packed.settings.more == ("",)
     assert told.takes["table/factorize.json"] == ("factorize", "factorize.json")
     assert told.takes["table/sensitivity-asymmetric.json"][0] == "quantize-asymmetric"
     assert told.takes["quantize-asymmetric_score"] == ("quantize-asymmetric", "score.json")

@@ -52,3 +52,12 @@ def test_what_a_user_named_cannot_become_markup() -> None:
     values["data"]["targets"]["labels"]["names"] = ["<script>", "a|b\n# c"]
     text = card.card_text("<b>", "0.1.0", values)
     assert "<script>" not in text and "\\<script\\>, a\\|b # c" in text and "# \\<b\\>" in text
+
+
+def test_a_choice_by_size_stands_in_the_card_of_a_bundle_that_has_one() -> None:
+    values = files()
+    assert "has an engine for each size" not in card.card_text("x", "0.1.0", values)
+    values["choice"] = {**values["choice"], "by_size": report_example.BY_SIZE}
+    text = card.card_text("x", "0.1.0", values)
+    assert "up to 16 `onnxruntime-fp32-2t` (0.05 ms at 16), longer `openvino-bf16-2t`" in text
+    assert "1.25x as fast over the validation images as `onnxruntime-fp32-2t` for all" in text

@@ -205,3 +205,19 @@ def test_every_metric_of_the_task_is_shown_beside_the_score() -> None:
         f"| {row.name} | 90.00 % | 80.00 % |",
     ]
     assert "## Metrics" not in markdown.report_page(made)
+
+
+def test_a_choice_by_size_states_gain_and_bytes_beside_one_file_for_all() -> None:
+    files = report_example.files()
+    assert "Choice by size" not in markdown.report_page(report_example.result())
+    made = report_example.result(
+        choice={**files["choice"], "by_size": report_example.BY_SIZE},
+        test={**files["test"], "by_size": {"accuracy": 0.9265}},
+    )
+    page = markdown.report_page(made)
+    assert (
+        "Which candidate answers by text_length, beside `onnxruntime-fp32-2t` for all: 1.25x as fast over the "
+        "validation samples, 692 kB of engine files beside 340 kB. Together they score 92.65 % on the test set."
+    ) in page
+    assert "| up to 16 | 60.00 % | onnxruntime-fp32-2t | 0.05 | 0.05 |" in page
+    assert "| up to 64 and longer | 40.00 % | openvino-bf16-2t | 0.3 | 0.4 |" in page

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekd import dataset
+from edgekd import files
 from edgekd import splits
 from edgekd.bench import scores
 from edgekd.bench.candidate import Candidate
@@ -16,12 +18,15 @@ from edgekd.errors import MachineError
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Given
+from edgekd.stages import compile as compile_stage
 from edgekd.stages import evaluate
 from edgekd.task import drop_interval
 from edgekd.task import metric_rows
 from edgekd.tasks import load_task
 from tests import bundle_example
 from tests import data_example
+from tests import text_example
+from tests.bench.test_scores import texts
 from tests.learn.blueprint_example import image_blueprint
 from tests.task_models_example import TARGETS
 from tests.task_models_example import write_inputs
@@ -52,6 +57,7 @@ def given_files(folder: Path) -> dict[str, Path]:
     labels = (inputs.reshape(40, 16) @ weights).argmax(1)
     labels[:10] = (labels[:10] + 1) % 3  # the engine is right 30 times of 40
     values: dict[str, Any] = {
+        "choice": {"chosen": None},
         "rows": [
             bundle_example.row("onnxruntime-fp32-1t"),
             bundle_example.row("onnxruntime-fp32-2t", threads=2, status="unstable"),
@@ -151,11 +157,46 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     assert {role: found["metrics"][role]["accuracy"] for role in want} == pytest.approx(want)
 
 
+def test_engines_chosen_by_size_are_scored_together(tmp_path: Path) -> None:
+    """Half of the texts are short: each engine answers its own, one of them with the signs of the logits turned."""
+    split, data = texts(tmp_path, 40)
+    labels = text_example.answers(data.prepare_inputs(splits.read(split)))["logits"].argmax(1)
+    held = splits.read(split)
+    splits.write(tmp_path / "labelled", {**held, "labels": labels}, np.arange(40))
+    (tmp_path / "data.json").write_bytes(files.pretty_json(dataset.to_json(data)))
+    given = {"data": tmp_path / "data.json", "test": tmp_path / "labelled"}
+    rows, buckets = [], []
+    for runtime, scale, most in (("onnxruntime", 1.0, 4), ("openvino", -1.0, None)):
+        name = f"student-{runtime}-fp32"
+        config = compile_stage.CompileConfig(runtime=runtime, precision="fp32")
+        model = text_example.write_onnx(tmp_path / f"{runtime}.onnx", scale=scale)
+        (tmp_path / name).mkdir()
+        context = Context(folder=tmp_path / name, checkpoints=tmp_path, seed=0, progress=Silent())
+        made = compile_stage.run(config, {"model": model}, context)
+        given |= {f"{name}/{file}": path for file, path in made.items()}
+        rows.append(bundle_example.row(f"{runtime}-fp32-1t"))
+        buckets.append({"most": most, "row": f"{runtime}-fp32-1t"})
+    choice = {"by_size": {"axis": "text_length", "buckets": buckets}}
+    for name, value in (("rows", rows), ("choice", choice)):
+        given[name] = tmp_path / f"{name}.json"
+        given[name].write_text(json.dumps(value))
+    (tmp_path / "out").mkdir()
+    context = Context(folder=tmp_path / "out", checkpoints=tmp_path, seed=0, progress=Silent())
+    candidates = (subject("student-onnxruntime-fp32"), subject("student-openvino-fp32"))
+    made = evaluate.run(evaluate.EvaluateConfig(candidates=candidates), given, context)
+    found = json.loads(made["test.json"].read_bytes())
+    short = float((held["text"].lengths <= 4).mean())
+    assert 0 < short < 1 and found["by_size"]["accuracy"] == pytest.approx(short)
+    assert found["candidates"] == {"onnxruntime-fp32-1t": 1.0, "openvino-fp32-1t": 0.0}
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_where_samples_are_not_right_or_wrong_intervals_are_told(tmp_path: Path, name: str) -> None:
     given, data, outputs = write_inputs(tmp_path, name)
     given["rows"] = tmp_path / "rows.json"
     given["rows"].write_text("[]")
+    given["choice"] = tmp_path / "choice.json"
+    given["choice"].write_text('{"chosen": null}')
     (tmp_path / "out").mkdir()
     context = Context(folder=tmp_path / "out", checkpoints=tmp_path, seed=0, progress=Silent())
     made = evaluate.run(evaluate.EvaluateConfig(candidates=()), given, context)

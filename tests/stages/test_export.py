@@ -316,3 +316,13 @@ def test_samples_of_one_size_are_one_group() -> None:
     (name,) = groups = export.choose_groups(split, 9, 4)
     assert name == "usual"
     np.testing.assert_array_equal(groups[name], export.choose_golden(split, 9, 4))
+
+
+def test_each_size_that_a_recipe_names_has_the_samples_nearest_from_below() -> None:
+    split = text_split([2, 2, 3, 5, 8, 8, 9], usual=3)
+    groups = export.choose_groups(split, 4, 0, {"text_length": (1, 4, 8, 9)})
+    lengths = split.rows["text"].lengths
+    assert list(groups) == ["usual", "least", "longest", "upto-4", "upto-8", "upto-9"]
+    assert lengths[groups["upto-4"]].tolist() == [3]
+    assert lengths[groups["upto-8"]].tolist() == [8, 8]
+    assert lengths[groups["upto-9"]].tolist() == [9]

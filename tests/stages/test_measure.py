@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from edgekd import dataset
 from edgekd import files
 from edgekd import splits
+from edgekd.bench import elimination
 from edgekd.bench import engine_answers
 from edgekd.bench import golden
 from edgekd.bench import session
@@ -418,5 +419,5 @@ def test_the_better_of_two_has_the_higher_entry_whichever_way_its_score_goes() -
     }
     rows = [{**base, "name": name, "validation_score": v} for name, v in (("a", 1.0), ("b", 2.0))]
     for better, best in (("higher", "b"), ("lower", "a")):
-        found = stage.list_candidates(rows, Scale("RMSE", "number", better))
+        found = elimination.list_candidates(rows, Scale("RMSE", "number", better))
         assert max(found, key=lambda name: found[name].score) == best

@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from edgekd import cli
+from edgekd.bench import size_buckets
 from tests.tokenizer_example import byte_pairs
 from tests.tokenizer_example import pieces
 
@@ -36,8 +37,10 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def compress(task: str, source: dict[str, Any], model: str, losses: list[Any]) -> dict[str, Any]:
-    """Carry out a recipe of two sizes of one network; gives result.json."""
+def compress(
+    task: str, source: dict[str, Any], model: str, losses: list[Any], **more: Any
+) -> dict[str, Any]:
+    """Carry out a recipe of two sizes of one network; gives result.json. `more` replaces parts."""
     recipe = {
         "name": "texts",
         "task": task,
@@ -51,6 +54,7 @@ def compress(task: str, source: dict[str, Any], model: str, losses: list[Any]) -
         ],
         "targets": [{"runtime": "onnxruntime", "precision": ["fp32", "int8"]}],
         "measure": QUICK,
+        **more,
     }
     Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
     run("compress", "recipe.yaml", "--quiet", "--store", "store", "--run-dir", "run")
@@ -148,3 +152,44 @@ def test_a_published_model_and_a_part_of_it(
     assert all(row["score"] > 0.95 for row in result["candidates"] if row["score"] is not None)
     judge()
     assert "person" in run("predict", "run/bundle", "bob left")
+
+
+@pytest.mark.slow
+def test_a_bundle_with_an_engine_for_each_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times are made up, so that each engine is the fastest at one size; all else runs as it is."""
+    monkeypatch.chdir(tmp_path)
+    draw, lines = random.Random(0), []
+    for number in range(240):
+        person = draw.choice(PEOPLE)
+        text = " ".join([person, draw.choice(VERBS), draw.choice(PLACES)] * (1 + number % 4))
+        lines.append(json.dumps({"text": text, "label": person}))
+    Path("texts.jsonl").write_text("\n".join(lines))
+    share_sizes = size_buckets.share_sizes
+
+    def make_up_times(rows: Any, sizes: Any, *rest: Any) -> list[dict[str, Any]]:
+        for row in rows:
+            is_long, is_rounded = row["sizes"]["text_length"] > 30, row["precision"] == "int8"
+            p50 = (20.0 if is_rounded else 10.0) if is_long else (1.0 if is_rounded else 5.0)
+            row |= {"latency_p50_ms": p50, "latency_ci95_ms": [p50 * 0.99, p50 * 1.01]}
+        return share_sizes(rows, sizes, *rest)
+
+    monkeypatch.setattr(size_buckets, "share_sizes", make_up_times)
+    result = compress(
+        "classification",
+        {"name": "jsonl", "reference": "texts.jsonl"},
+        "text-encoder",
+        ["kd"],
+        measure={**QUICK, "sizes": {"text_length": [16, 48]}},
+    )
+    picked = [(each["most"], each["row"]) for each in result["by_size"]["buckets"]]
+    assert picked[0][1] == "onnxruntime-int8-1t" and picked[-1] == (None, "onnxruntime-fp32-1t")
+    assert result["by_size"]["gain"] > 1.3 and result["by_size"]["test_metrics"]["accuracy"] > 0.9
+    assert Path("run/bundle/model-2.onnx").is_file()
+    assert "## Choice by size" in Path("run/report.md").read_text()
+    said = run("verify", "run/bundle")
+    assert "onnxruntime int8" in said and "golden answers beyond, onnxruntime fp32" in said
+    asked = json.loads(run("predict", "run/bundle", "Ada met Rome", "Bob left Oslo " * 4, "--json"))
+    assert [each["answers"][0]["text"] for each in asked] == ["Ada", "Bob"]
+    judge()
