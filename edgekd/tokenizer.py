@@ -6,8 +6,11 @@ answer by chance is refused.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
@@ -132,10 +135,11 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
             hint="pip install 'edgekd[hub]'",
         ) from error
     try:
-        library = tokenizers.Tokenizer.from_str(data.decode())
-        library.no_truncation()
-        library.no_padding()
-        library.encode("a b")
+        with _silence_library():
+            library = tokenizers.Tokenizer.from_str(data.decode())
+            library.no_truncation()
+            library.no_padding()
+            library.encode("a b")
     except BaseException as error:  # a panic of the library is no Exception
         raise InputError(f"{where}: the library cannot build it: {_first_line(error)}") from error
     strangers = set(library.get_vocab(with_added_tokens=True).values()) - numbers
@@ -157,6 +161,21 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
         special,
         library,
     )
+
+
+@contextlib.contextmanager
+def _silence_library() -> Iterator[None]:
+    """What native code writes to the standard error goes nowhere: a panic comes as an exception, too, and its lines would
+    stand before ours."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -125,6 +126,16 @@ def test_what_is_no_tokenizer_or_might_hang_is_refused_in_one_line(data: bytes, 
         load_tokenizer(data, "t.json")
     assert str(caught.value).startswith("t.json: ") and "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_a_panic_of_the_library_is_told_in_our_line_alone(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    broken = {"type": "Precompiled", "precompiled_charsmap": "/////w=="}
+    with pytest.raises(InputError, match="the library cannot build it: "):
+        load_tokenizer(change(pieces(), normalizer=broken), "t.json")
+    sys.stderr.write("still there\n")
+    assert capfd.readouterr().err == "still there\n"
 
 
 @pytest.mark.parametrize(

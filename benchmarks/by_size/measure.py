@@ -34,9 +34,9 @@ from edgekd.bundle.sized import BundledModel
 HERE = Path(__file__).parent
 DESCRIPTIONS = HERE.parents[1] / "examples" / "package-sections" / "packages.jsonl.gz"
 SIZES = (16, 64, 256)
-COUNT = 1200
+COUNT = 900
 TRAIN = {
-    "epochs": 2,
+    "epochs": 1,
     "batch_size": 32,
     "optimizer": "adamw",
     "learning_rate": 0.001,
