@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
-from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import NUMBERING
 from edgekd.learn.data.columns import USUAL
 from edgekd.learn.data.columns import column_fits
 from edgekd.learn.data.folder_layout import folder_names
+from edgekd.learn.data.foreign_forms import SOUNDS
+from edgekd.learn.data.foreign_forms import refuse_coco
+from edgekd.learn.data.foreign_forms import refuse_foreign
 from edgekd.learn.data.image_list import is_image_name
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.shard_layout import list_samples
 from edgekd.learn.data.text_corpus import TEXTS
 from edgekd.learn.data.text_csv import is_words
-from edgekd.learn.formats.image import FOREIGN_SUFFIXES
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
 from edgekd.learn.formats.npy import list_npz
 from edgekd.learn.formats.records import DELIMITED
@@ -33,10 +34,10 @@ from edgekd.learn.source import ALIASES
 from edgekd.units import number_text
 
 WORD_COLUMNS = {".conll", ".conllu", ".conll03", ".iob", ".iob2", ".bio"}
-SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".m4a"}
 PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"}
 _MOST_FILES = 20_000
-_HEAD = 2**16
+_MOST_NAME = 40
+"""Of a column: prose with commas has longer ones."""
 
 
 class Recognition(NamedTuple):
@@ -85,14 +86,14 @@ def _recognize_file(path: Path) -> Recognition:
         return Recognition("webdataset", reference, "a shard of image files with labels")
     if suffix in PACKED:
         raise InputError(f"{path}: got a packed file, want it unpacked into a folder")
+    if suffix in TEXTS and not _is_list(path):
+        return Recognition("text-corpus", reference, "running text")
     if suffix in (*DELIMITED, *JSON, *JSON_LINES):
         if suffix in JSON:
-            _refuse_coco(path)
+            refuse_coco(path)
         return _recognize_list(path, read_records(path, LOOKED_AT))
     if suffix in WORD_COLUMNS:
         return Recognition("tagged-text", reference, "a word a line, with its tag")
-    if suffix in TEXTS:
-        return Recognition("text-corpus", reference, "running text")
     if suffix in IMAGES:
         raise InputError(f"{path}: got one image, want a folder of them")
     if suffix in SOUNDS:
@@ -171,7 +172,7 @@ def _recognize_folder(path: Path) -> Recognition:
     reference = str(path)
     contents = _look_into(path)
     images = sum(contents.counts.get(suffix, 0) for suffix in IMAGES)
-    _refuse_foreign(path, contents, images)
+    refuse_foreign(path, contents.counts, contents.own, images)
     if not images:
         return _recognize_without_images(path, contents)
     try:
@@ -205,6 +206,7 @@ def _recognize_without_images(path: Path, contents: _Contents) -> Recognition:
         name for name in contents.own if Path(name).suffix.lower() in (*DELIMITED, *JSON_LINES)
     ]
     lists = [name for name in lists if not name.lower().startswith(("readme", "license"))]
+    lists = [n for n in lists if Path(n).suffix.lower() not in TEXTS or _is_list(path / n)]
     arrays = [name for name in contents.own if name.lower().endswith(".npz")]
     if len(lists) + len(arrays) == 1:
         return _recognize_file(path / (lists + arrays)[0])
@@ -247,46 +249,13 @@ def _look_into(path: Path) -> _Contents:
     return _Contents(counts, sorted(own))
 
 
-def _refuse_foreign(path: Path, contents: _Contents, images: int) -> None:
-    """
-    Raises:
-        InputError: for boxes, sound, and images of other formats.
-    """
-    names = {name.lower(): name for name in contents.own}
-    if any(name in names for name in ("data.yaml", "data.yml", "dataset.yaml")) or (
-        (path / "labels").is_dir() and images and contents.counts.get(".txt", 0) * 4 >= images
-    ):
-        raise InputError(
-            f"{path}: got a folder in YOLO's form, boxes of objects, which no source reads yet",
-            hint="classes of pixels are read: mask-folder:DIR; classes of images: image-folder:DIR",
-        )
-    for folder in (path, path / "annotations"):
-        for file in sorted(folder.glob("*.json"))[:10]:
-            _refuse_coco(file)
-    sounds = sum(contents.counts.get(suffix, 0) for suffix in SOUNDS)
-    if sounds > images:
-        raise InputError(
-            f"{path}: got {number_text(sounds, 'file')} of sound, which no source reads yet"
-        )
-    foreign = {s: n for s, n in contents.counts.items() if s in FOREIGN_SUFFIXES}
-    if foreign and not images:
-        got = ", ".join(f"{count} {suffix}" for suffix, count in foreign.items())
-        raise InputError(f"{path}: got {got}, want images as {' '.join(sorted(IMAGES))}")
-
-
-def _refuse_coco(path: Path) -> None:
-    """Raises InputError if a JSON file is COCO's annotations."""
-    with disk.open_regular(path) as file:
-        head: bytes = file.read(_HEAD)
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _HEAD))
-        head += file.read(_HEAD)
-    found = sum(word in head for word in (b'"annotations"', b'"images"', b'"categories"'))
-    if found >= 2 and head.lstrip()[:1] == b"{":
-        raise InputError(
-            f"{path}: got annotations in COCO's form, boxes or outlines of objects, which no source reads yet",
-            hint="classes of pixels are read: mask-folder:DIR; classes of images: image-folder:DIR",
-        )
+def _is_list(path: Path) -> bool:
+    """Return whether a file that may be running text has named columns instead."""
+    try:
+        columns = read_records(path, LOOKED_AT).columns
+    except InputError:
+        return False
+    return len(columns) > 1 and all(len(name) <= _MOST_NAME for name in columns)
 
 
 def _lists_images(path: Path) -> bool:
