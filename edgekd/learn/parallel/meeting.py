@@ -25,6 +25,8 @@ from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.launch.environment import Launch
+from edgekd.launch.failure import GO_ON
+from edgekd.launch.failure import LOST
 from edgekd.launch.failure import ReportedElsewhere
 from edgekd.launch.messages import MOST_BYTES
 from edgekd.launch.messages import MessageSocket
@@ -87,8 +89,11 @@ def find_first(launch: Launch, store: Path) -> Peer:
         MachineError: if it does not come, or cannot be reached.
         InputError: if it has another store.
     """
-    board = ranks.open_board()
-    place, link = _reach_first(launch, board, _next_key())
+    try:
+        board = ranks.open_board()
+        place, link = _reach_first(launch, board, _next_key())
+    except distributed.DistError as error:  # the launcher's board died with rank 0
+        raise MachineError(f"rank 0 {LOST}", hint=GO_ON) from error
     own_board = distributed.PrefixStore(place.name, board)
     ranks.use_board(own_board)
     try:

@@ -145,3 +145,18 @@ def test_a_rank_that_does_not_come_is_named(
     ):
         board.delete_key("edgekd/0")
         meeting.find_first(Launch(1, 2, 1, 2), tmp_path / "ours")
+
+
+def test_a_board_that_died_with_the_first_rank_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dead:
+        def check(self, keys: list[str]) -> bool:
+            raise distributed.DistNetworkError("Connection reset by peer")
+
+    monkeypatch.setattr(ranks, "open_board", Dead)
+    with pytest.raises(
+        MachineError, match="^rank 0 was lost: it was killed, or its machine"
+    ) as caught:
+        meeting.find_first(Launch(1, 2, 1, 2), tmp_path)
+    assert caught.value.hint == "run the same command again to go on"
