@@ -166,14 +166,14 @@ BENCH_FLOORS: list[set[str]] = [
     },
     {"score_interval", "soundness", "user_calls"},
     {"process"},
-    {"build", "outputs", "prebuilt_engines", "session"},
-    {"elimination", "machine"},
+    {"build", "outputs", "prebuilt_engines", "session", "size_buckets"},
+    {"machine"},
     {"jobs", "saturation", "user_models"},
     {"answer_jobs", "differences", "engine_jobs", "lookup", "scenario"},
     {"answers", "decider", "score_job", "session_record"},
     {"parity_file", "result", "scores"},
-    {"engine_answers", "pair", "rows"},
-    {"explanation"},
+    {"engine_answers", "pair", "rows", "sized_scores"},
+    {"elimination", "explanation", "size_choice"},
 ]
 ROOMS = {
     "learn": {name: number for number, names in enumerate(LEARN_FLOORS) for name in names},

@@ -28,8 +28,8 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
 from edgekd.bench.statistics import summarize_processes
 from edgekd.bundle import engine as bundle_engine
-from edgekd.bundle import sized
-from edgekd.bundle.sized import BundledModel
+from edgekd.bundle import models as bundle_models
+from edgekd.bundle.models import BundledModel
 
 HERE = Path(__file__).parent
 DESCRIPTIONS = HERE.parents[1] / "examples" / "package-sections" / "packages.jsonl.gz"
@@ -90,9 +90,9 @@ def make_texts() -> Iterator[dict[str, str]]:
 def time_engines(folder: Path, scratch: Path) -> dict[str, Any]:
     """Each bucket's engine and the one for all, at each size: median ms, its interval, and how many times faster."""
     found = bundle.load_bundle(folder)
-    usual = sized.usual_model(found)
-    models = sized.models_by_size(found) or [usual]
-    bounds = sized.list_bounds(found)
+    usual = bundle_models.usual_model(found)
+    models = bundle_models.models_by_size(found) or [usual]
+    bounds = bundle_models.list_bounds(found)
     usual_sizes = sized_calls.usual_sizes(found.interface, found.golden)
     calls = {}
     for size in SIZES:  # planned beside another size, so that the usual one is not left out

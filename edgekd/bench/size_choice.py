@@ -31,7 +31,7 @@ TOTALS = ("size_bytes", "shrink", "peak_rss_bytes")
 """Limits of all engines together, if each is loaded beside the others."""
 
 
-class SizeBucket(NamedTuple):
+class TimedSize(NamedTuple):
     """Rows of one size."""
 
     size: int
@@ -89,7 +89,7 @@ def choose_by_size(
 
 def list_buckets(
     best: Row, candidates: Sequence[Row], others: Callable[[Row], Sequence[Row]], keeps: Keeps
-) -> tuple[str, list[SizeBucket]]:
+) -> tuple[str, list[TimedSize]]:
     """The free axis along which sizes were timed, and each size that samples have, ascending; arguments as
     `choose_by_size` takes them."""
     mine = [best, *others(best)]
@@ -104,7 +104,7 @@ def list_buckets(
         for row in (usual, *others(usual)):
             if row["sizes"][axis] in rows and row["status"] in TIMED and keeps(usual, row):
                 rows[row["sizes"][axis]][usual["name"]] = row
-    found = [SizeBucket(size, share, rows[size]) for size, share in shares.items() if share]
+    found = [TimedSize(size, share, rows[size]) for size, share in shares.items() if share]
     return axis, sorted(found, key=lambda bucket: bucket.size)
 
 
@@ -116,7 +116,7 @@ def is_surely_faster(row: Row, other: Row) -> bool:
     return mine.worst < its.best and its.value >= MARGIN * mine.value
 
 
-def _pick(buckets: Sequence[SizeBucket], one: str, allowed: Collection[str]) -> list[str]:
+def _pick(buckets: Sequence[TimedSize], one: str, allowed: Collection[str]) -> list[str]:
     """By bucket the fastest that is surely faster than the one for all, or that one."""
     picks = []
     for bucket in buckets:
@@ -134,7 +134,7 @@ def _order(row: Row) -> tuple[float, str]:
     return math.inf if worst is None else worst, row["name"]
 
 
-def _time(buckets: Sequence[SizeBucket], picks: Sequence[str]) -> float:
+def _time(buckets: Sequence[TimedSize], picks: Sequence[str]) -> float:
     """Of the mean sample, in ms."""
     total = sum(bucket.share for bucket in buckets)
     each = zip(buckets, picks, strict=True)
@@ -172,7 +172,7 @@ def _find_broken(picked: Sequence[Row], best: Row, budget: Budget, reference: Ro
 
 def _describe(
     axis: str,
-    buckets: Sequence[SizeBucket],
+    buckets: Sequence[TimedSize],
     picks: Sequence[str],
     best: Row,
     by_name: Mapping[str, Row],

@@ -7,7 +7,7 @@
     MODEL_CARD.md         the same for people
     manifest.json         format, interface, lineage, the chosen candidate, tolerances, digests of all of these
                           and of itself; its spelling is fixed, so no byte of it can change unseen
-    model-2.onnx, golden-2.safetensors, ...  of sizes for which another file was chosen (`edgekd.bundle.sized`)
+    model-2.onnx, golden-2.safetensors, ...  of sizes for which another file was chosen (`edgekd.bundle.models`)
     tokenizer.json        what text becomes tokens by, where the data have one
     signature.json        if it was signed: over the manifest's digest (`edgekd.bundle.signature`)
 

@@ -8,7 +8,7 @@ from edgekd import runtimes
 from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
-from edgekd.bundle.sized import BundledModel
+from edgekd.bundle.models import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local

@@ -21,9 +21,9 @@ from edgekd.bench.size_buckets import read_lengths
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import require_task_fits
-from edgekd.bundle.sized import list_bounds
-from edgekd.bundle.sized import models_by_size
-from edgekd.bundle.sized import usual_model
+from edgekd.bundle.models import list_bounds
+from edgekd.bundle.models import models_by_size
+from edgekd.bundle.models import usual_model
 from edgekd.bundle.user_inputs import Question
 from edgekd.bundle.user_inputs import join_rows
 from edgekd.device import TIMEOUT_S

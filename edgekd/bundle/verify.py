@@ -36,8 +36,8 @@ from edgekd.bundle import signature
 from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
 from edgekd.bundle.manifest import Tolerance
-from edgekd.bundle.sized import models_by_size
-from edgekd.bundle.sized import usual_model
+from edgekd.bundle.models import models_by_size
+from edgekd.bundle.models import usual_model
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local

@@ -18,9 +18,9 @@ from edgekd.bench.outputs import write_inputs
 from edgekd.bench.sized_scores import SizedEngines
 from edgekd.bundle import Bundle
 from edgekd.bundle import archive
+from edgekd.bundle import models as bundle_models
 from edgekd.bundle import signature
-from edgekd.bundle import sized
-from edgekd.bundle.sized import BundledModel
+from edgekd.bundle.models import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.errors import BudgetMissed
@@ -97,14 +97,14 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
         MachineError: if the device lacks the engine or the precision, or the engine crashes.
     """
     folder.mkdir()
-    usual = sized.usual_model(side.bundle)
+    usual = bundle_models.usual_model(side.bundle)
     engine, built = _compile(side.given, usual, device, folder)
-    models = sized.models_by_size(side.bundle)
+    models = bundle_models.models_by_size(side.bundle)
     each = [_compile(side.given, one, device, folder / f"{n}") for n, one in enumerate(models)]
     table, bytes_of = side.bundle.manifest.by_size, {_identify(usual): built["size_bytes"]}
     engines = None
     if table is not None:
-        bounds = tuple(sized.list_bounds(side.bundle))
+        bounds = tuple(bundle_models.list_bounds(side.bundle))
         engines = SizedEngines(table.axis, bounds, tuple(found for found, _ in each))
         pairs = zip(models, each, strict=True)
         bytes_of = {_identify(model): found["size_bytes"] for model, (_, found) in pairs}

@@ -174,9 +174,8 @@ def require_onnxruntime() -> None:
 def choose_groups(
     split: EvaluationSplit, count: int, seed: int, sizes: Mapping[str, Sequence[int]] = {}
 ) -> dict[str, NDArray[np.int64]]:
-    """Indices of the golden samples of each group: one where all samples have one size; else up to `count` no longer
-    than usual, the longest of these among them, and up to `EXTREMES` of the shortest, of the longest, and of those that
-    are nearest from below to each of `sizes` along its axis."""
+    """Indices of the golden samples of each group: one where all samples have one size; else up to `count` no longer than
+    usual, with the longest of these, and up to `EXTREMES` of the shortest, the longest and below each of `sizes`."""
     import numpy as np
 
     lengths = {
@@ -199,11 +198,9 @@ def choose_groups(
     others = chosen[chosen != longest][: count - 1]
     groups = {golden.USUAL: np.append(longest, others)}  # its stored row needs no padding
     firsts = {golden.LEAST: int(total.argmin()), golden.LONGEST: int(total.argmax())}
-    for name, asked in sizes.items():
-        own = along[name]
-        for size in asked:
-            if (own <= size).any():
-                firsts[f"upto-{size}"] = int(np.where(own <= size, own, -1).argmax())
+    for own, size in ((along[name], s) for name, asked in sizes.items() for s in asked):
+        if (own <= size).any():
+            firsts[f"upto-{size}"] = int(np.where(own <= size, own, -1).argmax())
     for name, first in firsts.items():
         alike = np.all([each == each[first] for each in lengths.values()], axis=0)
         groups[name] = choose_golden(split, min(count, EXTREMES), seed, np.flatnonzero(alike))

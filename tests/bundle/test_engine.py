@@ -9,7 +9,7 @@ from edgekd import runtimes
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
 from edgekd.bundle import engine as bundle_engine
-from edgekd.bundle import sized
+from edgekd.bundle import models as bundle_models
 from edgekd.errors import InputError
 from tests import bundle_example
 
@@ -20,7 +20,7 @@ def ready(folder: Path, runtime: str | None = None, **other: object) -> Engine |
     found = bundle.load_bundle(bundle_example.make(made, **other))
     scratch = folder / "scratch"
     scratch.mkdir()
-    return bundle_engine.prepare_engine(sized.usual_model(found), runtime, scratch)
+    return bundle_engine.prepare_engine(bundle_models.usual_model(found), runtime, scratch)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from edgekd import bundle
 from edgekd.bench import golden
 from edgekd.bundle import archive
 from edgekd.bundle import manifest as manifests
+from edgekd.bundle import models as bundle_models
 from edgekd.bundle import predict as bundle_predict
-from edgekd.bundle import sized
 from edgekd.bundle import verify as bundle_verify
 from edgekd.bundle import write as bundle_write
 from edgekd.bundle.user_inputs import Question
@@ -44,7 +44,7 @@ def question(length: int) -> Question:
 def test_the_table_names_what_answers_at_which_size(made: Path) -> None:
     found = bundle.load_bundle(made)
     assert found.manifest.format == "edgekd.bundle/3" and found.manifest.chosen.name == FAST
-    short, long = sized.models_by_size(found)
+    short, long = bundle_models.models_by_size(found)
     assert (short.most, short.path.name, short.chosen.name) == (BOUND, "model.onnx", FAST)
     assert (long.most, long.path.name, long.chosen.name) == (None, "model-2.onnx", SURE)
     assert list(short.golden) == ["usual"] and list(long.golden) == ["longest"]
@@ -58,7 +58,7 @@ def test_one_row_for_all_sizes_is_written_as_ever(tmp_path: Path) -> None:
     content = {path.name: path.read_bytes() for path in one.iterdir()}
     assert content == {path.name: path.read_bytes() for path in other.iterdir()}
     assert bundle.load_bundle(one).manifest.format == "edgekd.bundle/2"
-    assert not sized.models_by_size(bundle.load_bundle(one))
+    assert not bundle_models.models_by_size(bundle.load_bundle(one))
 
 
 def test_neighbours_of_one_row_are_one_bucket(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def described(path: Path) -> dict[str, Any]:
 def test_it_is_packed_and_opened_as_any_other(made: Path, tmp_path: Path) -> None:
     archive.pack(made, tmp_path / "one.edgekd")
     with archive.open_bundle(tmp_path / "one.edgekd") as folder:
-        assert len(sized.models_by_size(bundle.load_bundle(folder))) == 2
+        assert len(bundle_models.models_by_size(bundle.load_bundle(folder))) == 2
         (folder / "model-2.onnx").unlink()
         with pytest.raises(BudgetMissed, match=r"model-2\.onnx: is missing"):
             bundle.load_bundle(folder)
