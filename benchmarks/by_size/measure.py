@@ -113,7 +113,7 @@ def time_engines(folder: Path, scratch: Path) -> dict[str, Any]:
     done = {each.subject.name: each for each in session.measure_subjects(subjects, rules)}
     rows = []
     for size, (one, other, name, same) in pairs.items():
-        figures = {}
+        figures: dict[str, Any] = {}
         for role, subject in (("one_for_all", one), ("by_size", other)):
             summary = summarize_processes(done[subject].medians_ns())
             figures[f"{role}_ms"] = summary.value / 1e6
