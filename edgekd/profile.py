@@ -39,6 +39,8 @@ class Profile(NamedTuple):
     activation: Literal["u8", "s8"]
     """Stored type of the activations; an asymmetric s8 is the u8 with its zero-point 128 lower."""
     summary: str
+    one_attention: bool = False
+    """Whether an attention in float is written as one operator, of operator set 23."""
 
 
 NUMERICS: dict[str, Numerics] = {
@@ -53,9 +55,15 @@ NUMERICS: dict[str, Numerics] = {
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("x86", "asymmetric", False, True, "u8", "ONNX Runtime on x86 with VNNI"),
+        Profile("x86", "asymmetric", False, True, "u8", "ONNX Runtime on x86 with VNNI", True),
         Profile(
-            "x86-no-vnni", "asymmetric-w7", False, True, "u8", "ONNX Runtime on x86 without VNNI"
+            "x86-no-vnni",
+            "asymmetric-w7",
+            False,
+            True,
+            "u8",
+            "ONNX Runtime on x86 without VNNI",
+            True,
         ),
         Profile("arm", "asymmetric", False, True, "s8", "ONNX Runtime on ARM64"),
         Profile("openvino", "asymmetric", True, False, "u8", "OpenVINO on the CPU"),

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from edgekd.interface import image_classifier
+from edgekd.learn.quant import blocks
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant.post_training import QuantizedStart
@@ -112,10 +113,16 @@ BATCHES: calibration.Batches = input_batches
 INTERFACE = image_classifier(classes=CLASSES, channels=CHANNELS, height=SIDE, width=SIDE)
 
 
+INT8_ATTENTION = blocks.resolve_forms({"attention-products": "int8"})
+
+
 @functools.cache
-def quantized(kind: type[nn.Module] = Block, numerics: str = "asymmetric") -> QuantizedStart:
+def quantized(
+    kind: type[nn.Module] = Block, numerics: str = "asymmetric", attention: blocks.Form = "float"
+) -> QuantizedStart:
     """A model calibrated on `batches`; shared by tests, which must not change it."""
-    return quantize(made(kind), INTERFACE, NUMERICS[numerics], BATCHES)
+    forms = blocks.resolve_forms({"attention-products": attention})
+    return quantize(made(kind), INTERFACE, NUMERICS[numerics], BATCHES, forms=forms)
 
 
 def folded(kind: type[nn.Module] = Block) -> torch.fx.GraphModule:

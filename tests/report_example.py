@@ -145,6 +145,7 @@ def result(**other: Any) -> Result:
 SENSITIVITY: dict[str, Any] = {
     "calibration": "mse",
     "equalized": 0,
+    "blocks": {"layers": ["int8", 3]},
     "bias_corrected": True,
     "float_score": 0.9164,
     "metric": SCALE._asdict(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekd.bench.machine import host
 from edgekd.device import Device
+from edgekd.learn.quantize_settings import QuantizeSettings
 from edgekd.plan import learning
 from edgekd.plan import origins
 from edgekd.plan import roles
@@ -155,7 +156,7 @@ def _quantize(recipe: Recipe, step: Quantization, profile: str, options: Options
     words = step.words
     learns = words.train is not None or bool(distillations(recipe.steps))
     config = quantize.QuantizeConfig(
-        **_said(words, quantize.QuantizeSettings),
+        **_said(words, QuantizeSettings),
         threads=None if learns else learning.threads(recipe.student.train),
         scheme=PROFILES[profile].numerics,
         views=recipe.views,

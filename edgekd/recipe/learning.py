@@ -16,6 +16,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelName
 from edgekd.learn.models import MODELS
+from edgekd.learn.quantize_settings import QuantizeSettings
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import BY_TASK
@@ -41,7 +42,6 @@ from edgekd.settings import Whole
 from edgekd.settings import omit_default
 from edgekd.stages import factorize
 from edgekd.stages import prune
-from edgekd.stages import quantize
 
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
@@ -253,7 +253,7 @@ class PruneStep(prune.PruneSettings):
     """How the student learns again what it lost; None is not at all."""
 
 
-class QuantizeStep(quantize.QuantizeSettings):
+class QuantizeStep(QuantizeSettings):
     """The student learns to answer as well with its weights and activations in 8 bits or less."""
 
     step: Literal["quantize"]

@@ -134,6 +134,11 @@ def _quantized(content: Content) -> Iterator[str]:
         f"Ranges by {content['calibration']}, {content['equalized']} layers equalized, biases "
         f"{'corrected' if content['bias_corrected'] else 'as they were'}."
     )
+    kinds = [
+        f"{count} {name.replace('-', ' ')} in {form}"
+        for name, (form, count) in content["blocks"].items()
+    ]
+    yield f"Kinds of block: {', '.join(kinds)}."
     scale = Scale(**content["metric"])
     for tried in content["rounds"]:
         apart = (

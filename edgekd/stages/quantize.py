@@ -6,24 +6,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
-from typing import Literal
 
 from pydantic import Field
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.learn.settings import BY_TASK
+from edgekd.learn.quantize_settings import QuantizeSettings
 from edgekd.learn.settings import Arithmetic
-from edgekd.learn.settings import OptimizerName
-from edgekd.learn.settings import OptionalLosses
-from edgekd.learn.settings import Schedule
-from edgekd.learn.settings import Training
 from edgekd.learn.view_settings import Views
 from edgekd.settings import Count
-from edgekd.settings import Fraction
-from edgekd.settings import NonNegative
-from edgekd.settings import Positive
-from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default
 from edgekd.stage import Context
@@ -46,53 +37,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 4
 """How often layers are given back their precision before the score budget is given up."""
-
-Bits = Annotated[int, Field(ge=2, le=8)]
-Method = Literal["auto", "min-max", "percentile-99.99", "percentile-99.9", "mse"]
-
-
-class Learning(Training):
-    """Training of a quantized model: shorter and gentler than one that starts from random weights."""
-
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
-    optimizer: OptimizerName = "adamw"
-    learning_rate: Positive = 3e-4
-    weight_decay: NonNegative = 0.0
-    schedule: Schedule = "cosine"
-
-
-class QuantizeSettings(Settings):
-    """Settings in a recipe."""
-
-    losses: OptionalLosses = BY_TASK
-    """The terms that are summed; where they are left out, how the task learns from answers. Labels are not needed."""
-    teachers: Annotated[
-        tuple[Literal["student", "teacher"], ...], Field(min_length=1, max_length=2, strict=False)
-    ] = ("student", "teacher")
-    """Who teaches: the float student itself, the teacher, or the mean of their logits."""
-    knowledge: Literal["stored", "online"] = "stored"
-    """The teacher's answers are read back, or asked anew at every step."""
-    train: Learning | None = Learning()
-    """How it learns; none is post-training quantization alone."""
-    calibration: Method = "auto"
-    """How ranges are found; auto tries all and keeps the one that answers most like the float model."""
-    calibration_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 512
-    """Training samples on which they are."""
-    equalize: Fraction = 0.5
-    """How much of the difference between channels behind a layer norm moves into weights; 0 is off."""
-    correct_bias: bool = True
-    """Undo mean errors in biases before learning, where that helps."""
-    learn_steps: bool = True
-    """Whether step sizes are learned with the weights; else they stay as they were calibrated."""
-    weight_bits: Bits = 8
-    """Of every quantized weight; with 4 or less the file holds half the bytes."""
-    layer_bits: dict[str, Bits] = {}
-    """Of single layers, by module path."""
-    float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Layers that keep their precision, by module path."""
-    score_drop: NonNegative | None = None
-    """How far the validation score may be below the float student's: the costliest layers keep their
-    precision until that holds. Only then what each layer costs is found out."""
 
 
 class QuantizeConfig(QuantizeSettings):
@@ -124,6 +68,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.parallel import ranks
+    from edgekd.learn.quant import blocks
     from edgekd.learn.quant import insertion
     from edgekd.profile import NUMERICS
     from edgekd.task import figure_text
@@ -170,6 +115,8 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
         "float_layers": list(left),
         "weight_bits": insertion.find_unusual_bits(started.model, NUMERICS[config.scheme]),
         "undone": list(started.undone),
+        "scaled": list(started.smoothing.scaled),
+        "blocks": blocks.resolve_forms(config.blocks),
     }
     plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
     made = learner.write(started.model, plan, history, given, context)
@@ -184,6 +131,7 @@ def _started(
     config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
 ) -> QuantizedStart:
     """The model before it learns."""
+    from edgekd.learn.quant import blocks
     from edgekd.learn.quant import post_training
     from edgekd.profile import NUMERICS
 
@@ -201,6 +149,7 @@ def _started(
             weight_bits=config.layer_bits,
             with_costs=config.score_drop is not None,
             learn_steps=config.learn_steps,
+            forms=blocks.resolve_forms(config.blocks),
         )
     except ValueError as error:
         raise InputError(f"quantize: {error}") from error

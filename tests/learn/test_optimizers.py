@@ -14,8 +14,8 @@ from edgekd.learn.optimizers import OPTIMIZERS
 from edgekd.learn.optimizers import REFUSED
 from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.optimizers import parse_optimizer
+from edgekd.learn.quantize_settings import Learning
 from edgekd.learn.settings import Training
-from edgekd.stages.quantize import Learning
 
 OF_THE_TRAINING = {"self", "params", "lr", "weight_decay"}
 HOW_IT_IS_COMPUTED = {"foreach", "fused", "capturable", "differentiable", "maximize"}

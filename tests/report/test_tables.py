@@ -81,7 +81,8 @@ def test_pruning_shows_the_layers_that_changed() -> None:
 def test_quantization_names_what_stayed_float() -> None:
     (table,) = tables.make_tables({"sensitivity-asymmetric.json": report_example.SENSITIVITY})
     assert table.title == "What each layer's quantization costs (asymmetric)"
-    assert "with conv1 in float: 92.68 %; calibrated alone 91.00 %" in table.lead[2]
+    assert "with conv1 in float: 92.68 %; calibrated alone 91.00 %" in table.lead[3]
+    assert table.lead[1] == "Kinds of block: 3 layers in int8."
     assert table.rows == (("fc", "4", "2.56 k", "3.9e-06", "0.0e+00"),)
 
 

@@ -14,6 +14,7 @@ from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn.method import loss
 from edgekd.learn.quant import insertion
+from edgekd.learn.quantize_settings import QuantizeSettings
 from edgekd.learn.view_settings import Views
 from edgekd.progress import Progress
 from edgekd.progress import Silent
@@ -154,7 +155,7 @@ def test_a_layer_that_is_not_there_is_refused(
 
 
 def test_what_training_leaves_out_is_quantization_s_own() -> None:
-    words = stage.QuantizeSettings.model_validate({"train": {"epochs": 7}})
+    words = QuantizeSettings.model_validate({"train": {"epochs": 7}})
     assert words.train is not None
     assert words.train.epochs == 7 and words.train.optimizer == "adamw"
-    assert words.train.learning_rate == stage.QuantizeSettings().train.learning_rate  # type: ignore[union-attr]
+    assert words.train.learning_rate == QuantizeSettings().train.learning_rate  # type: ignore[union-attr]

@@ -10,9 +10,13 @@ from pydantic import Field
 from torch import nn
 
 from edgekd.interface import Interface
+from edgekd.learn.quant import equalization
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
+from edgekd.learn.quant.blocks import EARLIER
+from edgekd.learn.quant.blocks import Form
+from edgekd.learn.quant.blocks import resolve_forms
 from edgekd.profile import NUMERICS
 from edgekd.settings import Settings
 
@@ -28,6 +32,10 @@ class QuantizeEdit(Settings):
     """Module paths of layers that keep their precision."""
     weight_bits: Annotated[dict[str, Bits], Field(max_length=10_000)] = {}
     """Layers whose weights get fewer bits than the numerics say."""
+    blocks: dict[str, Form] = EARLIER
+    """What kinds of block run in."""
+    scaled: Annotated[tuple[str, ...], Field(strict=False, max_length=10_000)] = ()
+    """Nodes whose channels are divided by an operator of its own (`edgekd.learn.quant.equalization.insert_scales`)."""
     undone: Annotated[tuple[str, ...], Field(strict=False, max_length=10_000)] = ()
     """Nodes of the graph (`edgekd.learn.quant.tracing.name_of`) that are not rewritten."""
 
@@ -43,9 +51,11 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
         raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(NUMERICS)}")
     module = tracing.trace(model, interface)
     rewriting.apply_rewrites(module, wanted.undone)
+    equalization.insert_scales(module, wanted.scaled)
     return insertion.insert_quantizers(
         module,
         NUMERICS[wanted.scheme],
         float_layers=wanted.float_layers,
         weight_bits=wanted.weight_bits,
+        forms=resolve_forms(wanted.blocks),
     )

@@ -20,6 +20,7 @@ from edgekd.interface import Interface
 from edgekd.interface import Tensor
 from edgekd.learn import model_inputs
 from edgekd.learn.export import end_names
+from edgekd.learn.export import onnx_gelu
 from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
@@ -94,6 +95,7 @@ def strip_metadata(proto: onnx.ModelProto) -> onnx.ModelProto:
     onnx_names.name_nodes(graph)
     _strip(proto)
     _pool_whole_images(graph)
+    onnx_gelu.order_gelus(graph)
     graph.name = "model"
     del graph.value_info[:]
     used = {name for node in _nodes(graph) for name in node.input}

@@ -20,6 +20,7 @@ from edgekd.learn.quant import insertion
 from edgekd.learn.quant import ranges
 from edgekd.learn.quant import tracing
 from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import RowQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 
 Batches = Callable[[], Iterable[Inputs]]
@@ -54,10 +55,14 @@ def set_ranges(module: fx.GraphModule, seen: dict[str, ranges.Histogram], method
             quantizer.set_range(*found)
 
 
-def set_weight_steps(module: fx.GraphModule) -> None:
-    """Set the step of every output channel to what differs least from its weights."""
+def set_weight_steps(module: fx.GraphModule, *, search: bool = True) -> None:
+    """Set the step of every output channel to what differs least from its weights, or without a `search` to what covers
+    all of them; those of embeddings cover all."""
     for quantizer, weight in quantized_weights(module):
-        quantizer.set_steps(weight_steps(weight, quantizer))
+        covering = weight.detach().flatten(1).abs().amax(1) / quantizer.high
+        quantizer.set_steps(weight_steps(weight, quantizer) if search else covering)
+    for rows, table in quantized_tables(module):
+        rows.set_steps(table)
 
 
 def weight_steps(weight: Tensor, quantizer: WeightQuantizer) -> Tensor:
@@ -88,11 +93,25 @@ def quantized_weights(module: fx.GraphModule) -> Iterator[tuple[WeightQuantizer,
             yield holders[node.target], weight
 
 
+def quantized_tables(module: fx.GraphModule) -> Iterator[tuple[RowQuantizer, Tensor]]:
+    """Each row quantizer with the table whose rows it rounds."""
+    found = insertion.find_row_quantizers(module)
+    holders = {
+        f"{insertion.TABLES}.{insertion.flatten_name(name)}": each for name, each in found.items()
+    }
+    for node in module.graph.nodes:
+        if node.op == "call_module" and node.target in holders:
+            table = tracing.get_parameter(module, node.args[0])
+            assert table is not None
+            yield holders[node.target], table
+
+
 @contextmanager
 def disable_quantizers(module: fx.GraphModule) -> Iterator[None]:
     """Turn all quantizers off, and on again afterwards."""
-    everyone: list[ActivationQuantizer | WeightQuantizer] = [
+    everyone: list[ActivationQuantizer | WeightQuantizer | RowQuantizer] = [
         *insertion.find_activation_quantizers(module).values(),
+        *insertion.find_row_quantizers(module).values(),
         *insertion.find_weight_quantizers(module).values(),
     ]
     before = [one.enabled for one in everyone]

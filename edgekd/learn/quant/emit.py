@@ -10,6 +10,7 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.learn.quant import attention
 from edgekd.learn.quant import hard_swish
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import int32_bias
@@ -20,6 +21,7 @@ from edgekd.learn.quant.onnx_operators import dequantize
 from edgekd.learn.quant.onnx_operators import gemm
 from edgekd.learn.quant.onnx_operators import quantize
 from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import RowQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 from edgekd.profile import Profile
 
@@ -62,6 +64,8 @@ def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
         ValueError: as `fake_quantize`.
     """
     written = fake_quantize(model, profile)
+    if profile.one_attention:
+        attention.fuse_attention(written)
     if profile.matches_patterns:
         _repeat_behind_movers(written)
     signed = profile.activation == "s8"
@@ -69,6 +73,8 @@ def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
         quantizer = _quantizer(written, node)
         if isinstance(quantizer, WeightQuantizer):
             _store_codes(written, node, quantizer, profile)
+        elif isinstance(quantizer, RowQuantizer):
+            _store_rows(written, node, quantizer)
         elif isinstance(quantizer, ActivationQuantizer) and not quantizer.symmetric:
             _round_hard_sigmoid(written, node, signed)
     for name, quantizer in insertion.find_activation_quantizers(written).items():
@@ -77,6 +83,11 @@ def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
     written.graph.lint()
     written.recompile()
     return written
+
+
+def least_opset(module: nn.Module) -> int:
+    """The operator set that a graph of `prepare_export` needs; 0 for any."""
+    return attention.needs_opset(module) if isinstance(module, fx.GraphModule) else 0
 
 
 def logit_steps(model: fx.GraphModule) -> tuple[float | None, ...]:
@@ -185,6 +196,16 @@ def _store_codes(
         _as_product(module, layer, read, operators.MATMUL if wide else gemm)
 
 
+def _store_rows(module: fx.GraphModule, node: fx.Node, quantizer: RowQuantizer) -> None:
+    """Put int8 codes where the rows of a float table were rounded."""
+    source, table = node.args[0], tracing.get_parameter(module, node.args[0])
+    assert table is not None and isinstance(source, fx.Node)
+    module.set_submodule(str(node.target), StoredRows(quantizer, table))
+    node.args = node.args[1:]
+    if not source.users:
+        module.graph.erase_node(source)
+
+
 def _as_product(
     module: fx.GraphModule, layer: fx.Node, weight: fx.Node, product: Callable[..., Tensor]
 ) -> None:
@@ -233,3 +254,18 @@ class StoredWeights(nn.Module):
 
     def forward(self) -> Tensor:
         return dequantize(getattr(self, self.name), self.steps, self.zeros, self.axis)
+
+
+class StoredRows(nn.Module):
+    """An embedding's int8 codes, of which rows are taken before they become numbers: a DequantizeLinear of the whole
+    table would run at every call."""
+
+    def __init__(self, quantizer: RowQuantizer, table: Tensor) -> None:
+        super().__init__()
+        self.path = quantizer.path
+        self.register_buffer("codes", quantizer.codes(table))
+        self.register_buffer("steps", quantizer.steps.detach().clone()[:, None])
+
+    def forward(self, index: Tensor) -> Tensor:
+        codes = nn.functional.embedding(index, self.codes)
+        return codes.to(torch.float32) * nn.functional.embedding(index, self.steps)

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from torch import fx
 from torch import nn
 
+from edgekd.learn.quant import blocks
 from edgekd.learn.quant import hard_swish
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import tracing
 from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import RowQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 from edgekd.profile import Numerics
 
-SITES, WEIGHTS = "sites", "weights"
+SITES, WEIGHTS, TABLES = "sites", "weights", "tables"
 """Where a quantized model keeps its quantizers, as modules."""
 
 
@@ -25,6 +27,7 @@ def insert_quantizers(
     *,
     float_layers: Collection[str] = (),
     weight_bits: Mapping[str, int] = {},
+    forms: Mapping[str, blocks.Form] = blocks.DEFAULT,
 ) -> fx.GraphModule:
     """Put the quantizers of `numerics` into `module`, in place; their ranges are still to be set.
 
@@ -33,17 +36,18 @@ def insert_quantizers(
         numerics: what the engines need.
         float_layers: layers that keep their precision.
         weight_bits: layers whose weights get fewer bits than the numerics say.
+        forms: what kinds of block run in.
 
     Raises:
         ValueError: as `placement.place_quantizers`, or if `weight_bits` names none of the quantized layers.
     """
     if numerics.outputs:
         hard_swish.split_hard_swish(module)
-    plan = placement.place_quantizers(module, numerics, float_layers)
+    plan = placement.place_quantizers(module, numerics, float_layers, forms)
     unknown = sorted(set(weight_bits) - {layer.name for layer in plan.layers})
     if unknown:
         raise ValueError(f"weight_bits: got {unknown[0]!r}, which is no quantized layer")
-    for holder in (SITES, WEIGHTS):
+    for holder in (SITES, WEIGHTS, TABLES):
         module.add_submodule(holder, nn.Module())
     for site in plan.sites:
         quantizer = ActivationQuantizer(
@@ -55,6 +59,8 @@ def insert_quantizers(
     for layer in plan.layers:
         bits = min(weight_bits.get(layer.name, numerics.weight_bits), numerics.weight_bits)
         _before_weight(module, layer, bits)
+    for table in plan.tables:
+        _around_table(module, table)
     module.graph.lint()
     module.recompile()
     return module
@@ -82,6 +88,20 @@ def _before_weight(module: fx.GraphModule, layer: placement.QuantizableLayer, bi
     layer.node.args = (layer.node.args[0], node, *layer.node.args[2:])
 
 
+def _around_table(module: fx.GraphModule, table: placement.QuantizableLayer) -> None:
+    held = tracing.get_parameter(module, table.node.args[0])
+    assert held is not None and isinstance(table.node.args[0], fx.Node)
+    if len(table.node.args[0].users) == 1:
+        held.requires_grad_(False)
+    target = f"{TABLES}.{flatten_name(table.name)}"
+    module.add_submodule(target, RowQuantizer(table.name, len(held)))
+    with module.graph.inserting_after(table.node):
+        node = module.graph.call_module(target, table.node.args[:2])
+    node.meta = tracing.place_of(table.node)
+    table.node.replace_all_uses_with(node)
+    module.graph.erase_node(table.node)
+
+
 def flatten_name(name: str) -> str:
     """Turn a module path, or an operator's name, into one attribute name that no module has by itself."""
     plain = name.replace(".", "/")
@@ -96,6 +116,11 @@ def find_activation_quantizers(module: nn.Module) -> dict[str, ActivationQuantiz
 def find_weight_quantizers(module: nn.Module) -> dict[str, WeightQuantizer]:
     """Find the quantizers of weights by the name of their layer, in the order they run."""
     return {m.path: m for m in module.modules() if isinstance(m, WeightQuantizer)}
+
+
+def find_row_quantizers(module: nn.Module) -> dict[str, RowQuantizer]:
+    """Find the quantizers of embeddings by the name of their layer, in the order they run."""
+    return {m.path: m for m in module.modules() if isinstance(m, RowQuantizer)}
 
 
 def find_unusual_bits(module: nn.Module, numerics: Numerics) -> dict[str, int]:

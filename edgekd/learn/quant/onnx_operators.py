@@ -26,12 +26,22 @@ def gemm(x: Tensor, weight: Tensor) -> Tensor:
     return _made("Gemm", (x, weight), torch.float32, (x.shape[0], weight.shape[0]), transB=1)
 
 
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, heads: int, scale: float, mask: Tensor | None = None
+) -> Tensor:
+    """Attention (ONNX 23) of queries [B, S, H D], keys and values [B, T, H D], shaped as `query`; `mask`
+    [B, 1 or H, 1 or S, T] is added to the scores."""
+    inputs = (query, key, value) if mask is None else (query, key, value, mask)
+    attributes = {"q_num_heads": heads, "kv_num_heads": heads, "scale": scale}
+    return _made("Attention", inputs, torch.float32, query.shape, **attributes)
+
+
 def _made(
     name: str,
     inputs: Sequence[Tensor],
     dtype: torch.dtype,
     shape: Sequence[int | torch.SymInt],
-    **attributes: int,
+    **attributes: float,
 ) -> Tensor:
     made: Tensor = torch.onnx.ops.symbolic(name, inputs, attrs=attributes, dtype=dtype, shape=shape)
     return made

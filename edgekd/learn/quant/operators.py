@@ -11,6 +11,8 @@ _aten = torch.ops.aten
 
 BATCH_NORM = _aten.batch_norm.default
 LAYER_NORM = _aten.layer_norm.default
+EMBEDDING = _aten.embedding.default
+GELU = _aten.gelu.default
 SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
 CONVOLUTIONS = {_aten.conv1d.default, _aten.conv2d.default, _aten.conv3d.default}
 LINEAR = _aten.linear.default
@@ -62,6 +64,18 @@ GATES = {_aten.sigmoid.default, HARD_SIGMOID}
 IN_UNIT_RANGE = SOFTMAX | GATES
 
 BINARY = {_aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor}
+SCORING = BINARY | {
+    _aten.div.Tensor,
+    _aten.sub.Tensor,
+    _aten.where.self,
+    _aten.where.ScalarOther,
+    _aten.masked_fill.Scalar,
+    _aten.masked_fill.Tensor,
+    _aten.tanh.default,
+    _aten.to.dtype,
+    _aten._to_copy.default,
+}
+"""What scales and masks the scores of an attention."""
 LIGHT = BINARY | {
     _aten.cat.default,
     POOL,

@@ -1,6 +1,6 @@
 """Where quantizers stand: rules over operators, the same for every model.
 
-Convolutions, linear layers and products of activations run in int8. Additions, pools, concatenations
+Convolutions, linear layers and, where `blocks` says so, products of activations run in int8. Additions, pools, concatenations
 and gates do so only between int8 neighbours. All else stays in float. A quantizer stands after a
 tensor's producer, its fused activation included, and once a tensor: whoever computes in int8 reads
 its values, whoever computes in float reads the tensor itself.
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from torch import fx
 
+from edgekd.learn.quant import blocks
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import tracing
 from edgekd.profile import Numerics
@@ -45,6 +46,8 @@ class Placement(NamedTuple):
 
     sites: tuple[ActivationSite, ...]
     layers: tuple[QuantizableLayer, ...]
+    tables: tuple[QuantizableLayer, ...]
+    """Embeddings whose rows are stored in int8."""
 
 
 def find_quantizable_layers(module: fx.GraphModule) -> tuple[QuantizableLayer, ...]:
@@ -84,27 +87,43 @@ def weight_bits(
     return {name: bits for name, bits in named.items() if name not in float_layers}
 
 
+def find_embeddings(module: fx.GraphModule) -> tuple[QuantizableLayer, ...]:
+    """List the embeddings whose tables are worth storing in int8."""
+    taken = set[str]()
+    return tuple(
+        QuantizableLayer(_unique(tracing.path_of(node) or "embedding", taken), node)
+        for node in blocks.find_tables(module)
+    )
+
+
 def place_quantizers(
-    module: fx.GraphModule, numerics: Numerics, float_layers: Collection[str] = ()
+    module: fx.GraphModule,
+    numerics: Numerics,
+    float_layers: Collection[str] = (),
+    forms: Mapping[str, blocks.Form] = blocks.DEFAULT,
 ) -> Placement:
     """Decide where the quantizers of `numerics` stand.
 
     Args:
         module: a traced model, batch norms folded.
         numerics: what the engines need.
-        float_layers: names of layers that keep their precision.
+        float_layers: names of layers that keep their precision, embeddings among them.
+        forms: what kinds of block run in (`blocks.resolve_forms`).
 
     Raises:
         ValueError: if `float_layers` names none of the model's, or nothing is left to quantize.
     """
-    everyone = find_quantizable_layers(module)
-    unknown = sorted(set(float_layers) - {layer.name for layer in everyone})
+    everyone, tables = find_quantizable_layers(module), find_embeddings(module)
+    unknown = sorted(set(float_layers) - {layer.name for layer in (*everyone, *tables)})
     if unknown:
         raise ValueError(f"float_layers: got {unknown[0]!r}, which is no layer of this model")
     chosen = tuple(layer for layer in everyone if layer.name not in float_layers)
     if not chosen:
         raise ValueError("got no layer to quantize, want at least one")
-    quantized = _quantized(module.graph, {layer.node for layer in chosen}, gates=numerics.outputs)
+    products = {node for node in module.graph.nodes if node.target in operators.MATMULS}
+    int8 = {layer.node for layer in chosen} | products
+    int8 -= blocks.find_float_products(module.graph, forms)
+    quantized = _quantized(module.graph, int8, gates=numerics.outputs)
     forced = _forced(module.graph, quantized) if numerics.outputs else set()
     sites, taken = [], set[str]()
     for node in module.graph.nodes:
@@ -118,7 +137,9 @@ def place_quantizers(
             sites.append(
                 ActivationSite(name, node, readers, node.target in operators.IN_UNIT_RANGE)
             )
-    return Placement(tuple(sites), chosen)
+    stored = tables if forms[blocks.EMBEDDINGS] == "int8" else ()
+    kept = tuple(table for table in stored if table.name not in float_layers)
+    return Placement(tuple(sites), chosen, kept)
 
 
 def _quantized(graph: fx.Graph, chosen: set[fx.Node], *, gates: bool) -> set[fx.Node]:
@@ -127,11 +148,7 @@ def _quantized(graph: fx.Graph, chosen: set[fx.Node], *, gates: bool) -> set[fx.
     for node in reversed(graph.nodes):
         light = operators.is_light(node) or (gates and node.target in operators.GATES)
         light = light and bool(node.users)
-        if (
-            node in chosen
-            or node.target in operators.MATMULS
-            or (light and all(_ends_in(user, node, found) for user in node.users))
-        ):
+        if node in chosen or (light and all(_ends_in(user, node, found) for user in node.users)):
             found.add(node)
     return found
 

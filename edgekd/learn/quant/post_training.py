@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from edgekd.interface import Interface
 from edgekd.learn.forward_pass import Outputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import bias_correction
+from edgekd.learn.quant import blocks
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import distance
 from edgekd.learn.quant import equalization
@@ -27,6 +29,7 @@ from edgekd.learn.quant import placement
 from edgekd.learn.quant import ranges
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import sensitivity
+from edgekd.learn.quant import smoothing
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 from edgekd.profile import Numerics
@@ -46,11 +49,15 @@ class QuantizedStart(NamedTuple):
     undone: tuple[str, ...]
     """Rewrites of the graph that changed its outputs and were taken back, by node."""
     equalized: int
-    """Layer norms whose channels were evened out."""
+    """Places whose channels were evened out."""
+    smoothing: smoothing.Smoothing
+    """How far, and by which operators of their own."""
     not_equalized: tuple[str, ...]
     """Those where that changed the outputs and was taken back, by node."""
     in_float: tuple[str, ...]
     """What multiplies and has no int8 form, by node."""
+    blocks: dict[str, tuple[str, int]]
+    """What each kind of block runs in, and how many there are."""
     corrected: bool
     """Whether biases were corrected; only where that helped."""
     tried: dict[str, float]
@@ -65,7 +72,9 @@ class QuantizedStart(NamedTuple):
             "tried": self.tried,
             "undone": [*self.undone, *self.not_equalized],
             "in_float": list(self.in_float),
+            "blocks": self.blocks,
             "equalized": self.equalized,
+            "strengths": self.smoothing.strengths,
             "bias_corrected": self.corrected,
             "layers": [row._asdict() for row in self.costs],
         }
@@ -78,13 +87,14 @@ def quantize(
     batches: calibration.Batches,
     *,
     method: str = "auto",
-    equalize: float = 0.5,
+    equalize: float | Literal["auto"] = "auto",
     correct: bool = True,
     float_layers: Collection[str] = (),
     every_weight_bits: int = 8,
     weight_bits: Mapping[str, int] = {},
     with_costs: bool = False,
     learn_steps: bool = True,
+    forms: Mapping[str, blocks.Form] = blocks.DEFAULT,
 ) -> QuantizedStart:
     """`model` with quantizers whose ranges answer most like it on `batches`.
 
@@ -96,13 +106,15 @@ def quantize(
         numerics: what the engines need.
         batches: calibration inputs.
         method: one of `ranges.METHODS`, or ``auto``: all are tried.
-        equalize: strength of the equalization behind layer norms; 0 leaves them.
+        equalize: strength of the equalization of channels that parameters can take; 0 leaves them, ``auto`` tries
+            strengths by kind of place, with operators of their own where they pay.
         correct: whether to try to correct biases.
         float_layers: layers that keep their precision.
         every_weight_bits: bits of all weights, if fewer than the numerics say.
         weight_bits: layers whose weights get another number of bits, at most what the numerics say.
         with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` samples.
         learn_steps: whether a training changes the step sizes, too.
+        forms: what kinds of block run in.
 
     Raises:
         ValueError: if the model cannot be traced or quantized, or an activation is not finite.
@@ -113,11 +125,19 @@ def quantize(
     want = rewriting.compute_answers(model, judged)
     module, undone = rewriting.trace_and_rewrite(model, interface, compared)
     reference = rewriting.compute_answers(model, compared)
-    changes = equalization.find_changes(module, lambda: few, equalize) if equalize else []
-    harmful = _equalized(module, changes, compared, reference)
+    counted = blocks.count_blocks(module, forms)
     in_float = placement.find_float_operators(module)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
-    insertion.insert_quantizers(module, numerics, float_layers=float_layers, weight_bits=bits)
+    more: dict[str, Any] = {"float_layers": float_layers, "weight_bits": bits, "forms": forms}
+    chosen = smoothing.Smoothing({}, ())
+    if equalize == "auto":
+        ends = interface.outputs
+        chosen = smoothing.find_strengths(module, numerics, batches, judged, want, ends, **more)
+        equalization.insert_scales(module, chosen.scaled)
+    strength = chosen.strengths if equalize == "auto" else equalize
+    changes = equalization.find_changes(module, batches, strength) if strength else []
+    harmful = _equalized(module, changes, compared, reference)
+    insertion.insert_quantizers(module, numerics, **more)
     with calibration.disable_quantizers(module):
         _require_same(module, compared, reference)
     seen = calibration.observe(module, batches)
@@ -148,7 +168,9 @@ def quantize(
     for one in () if learn_steps else _quantizers(module):
         one.log_step.requires_grad_(False)
     evened = len(changes) - len(harmful)
-    return QuantizedStart(module, best, undone, evened, harmful, in_float, corrected, tried, costs)
+    return QuantizedStart(
+        module, best, undone, evened, chosen, harmful, in_float, counted, corrected, tried, costs
+    )
 
 
 def _quantizers(module: nn.Module) -> Iterator[ActivationQuantizer | WeightQuantizer]:

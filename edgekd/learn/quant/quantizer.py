@@ -185,3 +185,40 @@ class WeightQuantizer(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.path}, {self.bits} bits"
+
+
+class RowQuantizer(nn.Module):
+    """The rows of an embedding table [V, D] that are asked for, codes in [-127, 127], a step a row.
+
+    Only rows that a batch asks for are rounded, and neither steps nor rows learn: most rows are never seen in a
+    training that short.
+    """
+
+    steps: Tensor
+    HIGH = 127
+
+    def __init__(self, path: str, rows: int) -> None:
+        super().__init__()
+        self.path, self.enabled = path, True
+        self.register_buffer("steps", torch.ones(rows))
+
+    def forward(self, table: Tensor, index: Tensor) -> Tensor:
+        rows = nn.functional.embedding(index, table)
+        if not self.enabled:
+            return rows
+        steps = self.steps[index].unsqueeze(-1).to(rows.dtype)
+        rounded = (rows.detach() / steps).round().clamp(-self.HIGH, self.HIGH) * steps
+        return rows + (rounded - rows.detach()) if rows.requires_grad else rounded
+
+    def set_steps(self, table: Tensor) -> None:
+        """Cover every row of `table`."""
+        largest = table.detach().abs().amax(1)
+        self.steps.copy_((largest / self.HIGH).clamp_min(SMALLEST_STEP))
+
+    def codes(self, table: Tensor) -> Tensor:
+        """int8 codes of `table` [V, D]."""
+        scaled = table.detach() / self.steps[:, None]
+        return scaled.round().clamp(-self.HIGH, self.HIGH).to(torch.int8)
+
+    def extra_repr(self) -> str:
+        return f"{self.path}, 8 bits"

@@ -137,7 +137,7 @@ def test_every_form_of_a_layer_is_quantized(
     kind: type[nn.Module], layers: int, attentions: int, numerics: str
 ) -> None:
     model = example.made(kind)
-    started = example.quantized(kind, numerics)
+    started = example.quantized(kind, numerics, "int8")
     assert started.undone == () and len(insertion.find_weight_quantizers(started.model)) == layers
     probabilities = [
         one

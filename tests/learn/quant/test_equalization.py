@@ -8,7 +8,6 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.quant import equalization
-from edgekd.learn.quant import operators
 from edgekd.learn.quant import tracing
 from tests import quant_example as example
 
@@ -22,8 +21,9 @@ def spiky() -> torch.fx.GraphModule:
 
 
 def largest(module: torch.fx.GraphModule) -> torch.Tensor:
-    norms = [node for node in module.graph.nodes if node.target is operators.LAYER_NORM]
-    return equalization._largest(module, norms[:1], example.BATCHES)[norms[0]]
+    places = equalization.find_places(module)[:1]
+    seen = equalization.observe_channels(module, places, example.BATCHES)
+    return seen[places[0].source].largest()
 
 
 def test_the_same_answers_and_even_channels() -> None:

@@ -37,7 +37,9 @@ def test_found_again_in_order_with_their_bits() -> None:
 
 
 def test_probabilities_keep_their_range() -> None:
-    module = insertion.insert_quantizers(example.folded(example.Tokens), NUMERICS["asymmetric"])
+    module = insertion.insert_quantizers(
+        example.folded(example.Tokens), NUMERICS["asymmetric"], forms=example.INT8_ATTENTION
+    )
     (fixed,) = [
         site for site in insertion.find_activation_quantizers(module).values() if not site.learns
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,9 +19,7 @@ from tests import quant_example as example
 ASYMMETRIC, SYMMETRIC = NUMERICS["asymmetric"], NUMERICS["symmetric"]
 
 
-def sites(
-    kind: type, numerics: str, **more: tuple[str, ...]
-) -> dict[str, placement.ActivationSite]:
+def sites(kind: type, numerics: str, **more: Any) -> dict[str, placement.ActivationSite]:
     found = placement.place_quantizers(example.folded(kind), NUMERICS[numerics], **more).sites
     return {site.name: site for site in found}
 
@@ -40,7 +40,7 @@ def test_hard_swish_is_fed_rounded_values_only_where_the_engine_cannot_fuse_it()
 
 
 def test_attention() -> None:
-    found = sites(example.Tokens, "asymmetric")
+    found = sites(example.Tokens, "asymmetric", forms=example.INT8_ATTENTION)
     # both products' inputs, the norms, the activation; never the stream that norms and additions read
     wanted = {"images", "patches", "norm1", "query", "key", "value", "norm2"}
     assert wanted <= set(found)
@@ -48,6 +48,13 @@ def test_attention() -> None:
     assert softmax.source.target in operators.SOFTMAX
     streams = [site for site in found.values() if site.source.target is operators.ADD]
     assert streams == []
+
+
+def test_the_products_of_an_attention_stay_in_float_where_nothing_is_said() -> None:
+    found = sites(example.Tokens, "asymmetric")
+    assert not {"query", "key", "value"} & set(found)
+    assert not any(site.probabilities for site in found.values())
+    assert {"norm1", "norm2"} <= set(found)
 
 
 @pytest.mark.parametrize("numerics", ["asymmetric", "symmetric"])
