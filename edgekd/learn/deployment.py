@@ -46,7 +46,8 @@ def require_deployable(
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{plan.builder}: cannot be deployed: {first[:300]}") from error
     for form in forms:
-        to_onnx.require_exportable(*cache.with_cache(form, plan.interface), opset=opset)
+        least = max(opset, emit.least_opset(form))
+        to_onnx.require_exportable(*cache.with_cache(form, plan.interface), opset=least)
 
 
 def _run(model: nn.Module, plan: Blueprint, count: int) -> None:

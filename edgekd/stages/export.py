@@ -59,7 +59,7 @@ class ExportSettings(Settings):
     """Settings in a recipe: the form of the model, and the tolerance of its answers."""
 
     opset: Annotated[int, Field(ge=18, le=23)] = 18
-    """ONNX operator set; torch's exporter writes these without converting down."""
+    """ONNX operator set; torch's exporter writes these without converting down. An int8 file may need a later one."""
     golden: Annotated[int, Field(ge=1, le=100_000)] = 64
     """Real validation samples stored with torch's answers to them."""
     tolerance: Positive = 1e-4
@@ -93,12 +93,13 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import deploy_form
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
+    from edgekd.learn.quant import emit
 
     require_onnxruntime()
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
-    form = None
+    form, opset = None, config.opset
     with arithmetic.deterministic_torch(context.seed, 1):
         if USER_MODEL in given:
             shutil.copyfile(given[USER_MODEL], made["model.onnx"])
@@ -106,7 +107,8 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
             form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
             written = _prepared(form.model, config.profile)
             deployed, interface = cache.with_cache(written, plan.interface)
-            to_onnx.write(deployed, made["model.onnx"], interface, opset=config.opset)
+            opset = max(opset, emit.least_opset(written))
+            to_onnx.write(deployed, made["model.onnx"], interface, opset=opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
         chosen = choose_groups(validation, config.golden, context.seed, config.sizes)
@@ -118,12 +120,12 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     if config.profile:
         rounded = find_differences(moved, groups, validation)
         parity = parity_file.describe_quantized(
-            found, _steps(model, plan), rounded=rounded, profile=config.profile, opset=config.opset
+            found, _steps(model, plan), rounded=rounded, profile=config.profile, opset=opset
         )
         if sentence := parity_file.describe_noise(rounded):
             context.progress.note(sentence)
     else:
-        parity = parity_file.describe_float(found, tolerance=config.tolerance, opset=config.opset)
+        parity = parity_file.describe_float(found, tolerance=config.tolerance, opset=opset)
     made["parity.json"] = context.folder / "parity.json"
     made["parity.json"].write_bytes(files.canonical_json(parity))
     if form is not None and (form.paths or form.left):

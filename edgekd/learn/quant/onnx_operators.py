@@ -31,6 +31,9 @@ def attention(
 ) -> Tensor:
     """Attention (ONNX 23) of queries [B, S, H D], keys and values [B, T, H D], shaped as `query`; `mask`
     [B, 1 or H, 1 or S, T] is added to the scores."""
+    if mask is not None and isinstance(mask.shape[2], int) and mask.shape[2] == 1:
+        # the operator takes one row for all queries; ONNX Runtime's kernel wants a row each
+        mask = mask.expand(-1, -1, query.shape[1], -1)
     inputs = (query, key, value) if mask is None else (query, key, value, mask)
     attributes = {"q_num_heads": heads, "kv_num_heads": heads, "scale": scale}
     return _made("Attention", inputs, torch.float32, query.shape, **attributes)

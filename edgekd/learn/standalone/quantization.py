@@ -76,7 +76,8 @@ class QuantizedModule:
         for target, profile in self.profiles.items():
             module = emit.prepare_export(self._start(target).model, PROFILES[profile])
             written[target] = root / f"{target}.onnx"
-            to_onnx.write(module, written[target], self.interface, opset=opset)
+            least = max(opset, emit.least_opset(module))
+            to_onnx.write(module, written[target], self.interface, opset=least)
         return written
 
     def _start(self, target: str) -> QuantizedStart:
