@@ -105,7 +105,9 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
             shutil.copyfile(given[USER_MODEL], made["model.onnx"])
         else:
             form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
-            written = _prepared(form.model, config.profile)
+            written = form.model
+            if config.profile:
+                written = emit.prepare_export(written, PROFILES[config.profile])
             deployed, interface = cache.with_cache(written, plan.interface)
             opset = max(opset, emit.least_opset(written))
             to_onnx.write(deployed, made["model.onnx"], interface, opset=opset)
@@ -133,13 +135,6 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
         made["deploy.json"].write_bytes(files.pretty_json(form.summary()))
         context.progress.note(form.sentence())
     return made
-
-
-def _prepared(model: nn.Module, profile: str) -> nn.Module:
-    """Return what is handed to the exporter: the model itself, or the one that gives a profile's Q/DQ graph."""
-    from edgekd.learn.quant import emit
-
-    return emit.prepare_export(model, PROFILES[profile]) if profile else model
 
 
 def _steps(model: nn.Module, plan: Blueprint) -> dict[str, float | None]:
