@@ -19,7 +19,7 @@ from edgekd.learn.quant import tracing
 Form = Literal["int8", "float"]
 
 
-class Block(NamedTuple):
+class BlockKind(NamedTuple):
     """One kind of block."""
 
     form: Form
@@ -34,14 +34,14 @@ LAYERS, ATTENTION, PRODUCTS, EMBEDDINGS = (
     "other-products",
     "embeddings",
 )
-BLOCKS: dict[str, Block] = {
-    LAYERS: Block("int8", free=False),
-    EMBEDDINGS: Block("int8", free=True),
-    ATTENTION: Block("float", free=True),
-    PRODUCTS: Block("int8", free=True),
-    "layer-norms": Block("float", free=False),
-    "softmaxes": Block("float", free=False),
-    "gelus": Block("float", free=False),
+BLOCKS: dict[str, BlockKind] = {
+    LAYERS: BlockKind("int8", free=False),
+    EMBEDDINGS: BlockKind("int8", free=True),
+    ATTENTION: BlockKind("float", free=True),
+    PRODUCTS: BlockKind("int8", free=True),
+    "layer-norms": BlockKind("float", free=False),
+    "softmaxes": BlockKind("float", free=False),
+    "gelus": BlockKind("float", free=False),
 }
 FREE = tuple(name for name, block in BLOCKS.items() if block.free)
 DEFAULT: dict[str, Form] = {name: BLOCKS[name].form for name in FREE}

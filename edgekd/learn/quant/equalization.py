@@ -31,7 +31,7 @@ SCALE = "smoothing"
 LEAST_FACTOR = 1e-5
 
 
-class Place(NamedTuple):
+class EvenedPlace(NamedTuple):
     """Channels that only linear layers read."""
 
     name: str
@@ -108,14 +108,14 @@ def find_changes(
     ]
 
 
-def make_change(place: Place, seen: Extremes, strength: float) -> Change:
+def make_change(place: EvenedPlace, seen: Extremes, strength: float) -> Change:
     """Factors of one place, from the extremes seen there."""
     wide = torch.stack([matrix.detach().abs().amax(0) for matrix in place.multiplied]).amax(0)
     factor = seen.largest().pow(strength) / wide.clamp_min(LEAST_FACTOR).pow(1 - strength)
     return Change(place.name, factor.clamp_min(LEAST_FACTOR), place.divided, place.multiplied)
 
 
-def find_places(module: fx.GraphModule) -> list[Place]:
+def find_places(module: fx.GraphModule) -> list[EvenedPlace]:
     """Find all channels that can be divided in parameters, in the order they run."""
     attention = blocks.find_attention_products(module.graph)
     found = []
@@ -131,7 +131,7 @@ def find_places(module: fx.GraphModule) -> list[Place]:
         matrices = tuple(weight for weight in weights if weight is not None)
         kind, divided = _divided(module, node, attention)
         if divided and all(len(held) == matrices[0].shape[1] for held in divided):
-            found.append(Place(tracing.name_of(node), kind, node, divided, readers, matrices))
+            found.append(EvenedPlace(tracing.name_of(node), kind, node, divided, readers, matrices))
     return found
 
 
@@ -235,7 +235,7 @@ def _parameters(module: fx.GraphModule, nodes: Collection[Any]) -> tuple[Tensor,
 
 
 def observe_channels(
-    module: fx.GraphModule, places: Collection[Place], batches: Batches
+    module: fx.GraphModule, places: Collection[EvenedPlace], batches: Batches
 ) -> dict[fx.Node, Extremes]:
     """The extremes of each channel of each place, by what gives it."""
     watched = {place.source for place in places}

@@ -41,7 +41,7 @@ class Smoothing(NamedTuple):
 class _Tried(NamedTuple):
     """One place with what it takes to try it."""
 
-    place: equalization.Place
+    place: equalization.EvenedPlace
     seen: equalization.Extremes
     site: ActivationQuantizer | None
     weights: tuple[WeightQuantizer, ...]
@@ -113,7 +113,7 @@ def find_strengths(
 
 
 def _prepare(
-    trial: fx.GraphModule, place: equalization.Place, seen: equalization.Extremes
+    trial: fx.GraphModule, place: equalization.EvenedPlace, seen: equalization.Extremes
 ) -> _Tried:
     quantizers = insertion.find_weight_quantizers(trial)
     names = [sensitivity.find_weight_name(trial, reader) for reader in place.readers]
