@@ -8,19 +8,20 @@ of a test block of 32, drawn at temperature 1: the teacher's bits per byte of it
 
     python benchmarks/language/measure.py --store benchmarks/language/result.json
 
-A seed whose rows are stored is not run again; ``--seed N`` runs one alone.
+Rows that are stored are not measured again; with ``--work FOLDER`` a run that was ended goes on with the models there.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import statistics
 import tempfile
 import time
+from collections.abc import Collection
 from collections.abc import Iterator
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,11 @@ WORDS: dict[str, Any] = {
 FIRST = {**WORDS, "epochs": 4, "learning_rate": 0.005}
 SECOND = {**WORDS, "epochs": 2, "learning_rate": 0.002}
 ON_POLICY = {"name": "on-policy", "prompt_tokens": PROMPT}
-ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
+BOTH = ({"name": "forward-kl", "weight": 0.5}, {"name": "cross-entropy", "weight": 0.5})
+ROWS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "control": ("labels", "cross-entropy", {}),
     "off-policy, forward KL": ("forward-kl", "forward-kl", {}),
+    "off-policy, forward KL and labels": ("both", BOTH, {}),
     "off-policy, Jensen-Shannon": ("forward-kl", "jsd", {}),
     "on-policy, Jensen-Shannon, half": (
         "forward-kl",
@@ -81,11 +84,11 @@ ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 class Bench:
-    """The files of one run, and the stages that make them."""
+    """The files of one run, and the stages that make them, each once."""
 
     def __init__(self, folder: Path, config: data.DataConfig) -> None:
         self.folder = folder
-        self.count = 0
+        folder.mkdir(parents=True, exist_ok=True)
         resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
         self.resolved = folder / "resolved.json"
         self.resolved.write_text(resolved.model_dump_json())
@@ -95,14 +98,19 @@ class Bench:
         self.dataset = dataset.read(made["data.json"])
 
     def run(self, stage: Any, config: Any, given: dict[str, Path], seed: int) -> dict[str, Path]:
-        self.count += 1
-        place = self.folder / str(self.count)
-        place.mkdir()
-        context = Context(
-            folder=place, checkpoints=place / "checkpoints", seed=seed, progress=Silent()
-        )
-        made: dict[str, Path] = stage.run(config, given, context)
-        return made
+        told = f"{stage.__name__} {config!r} {sorted(map(str, given.values()))} {seed}"
+        place = self.folder / hashlib.sha256(told.encode()).hexdigest()[:16]
+        names = place / "made.json"
+        if not names.exists():
+            place.mkdir(exist_ok=True)  # checkpoints in it are gone on from
+            context = Context(
+                folder=place, checkpoints=place / "checkpoints", seed=seed, progress=Silent()
+            )
+            began = time.process_time()
+            made = stage.run(config, given, context)
+            self.seconds = time.process_time() - began
+            names.write_text(json.dumps({name: path.name for name, path in made.items()}))
+        return {name: place / file for name, file in json.loads(names.read_text()).items()}
 
     def train(self, model: dict[str, Any], words: dict[str, Any], seed: int) -> dict[str, Path]:
         config = train.TrainConfig(
@@ -212,19 +220,18 @@ def compare(rows: list[dict[str, Any]], name: str, other: str, figure: str) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--seed", type=int, choices=SEEDS)
+    parser.add_argument("--work", type=Path)
     torch.set_num_threads(1)
     said = parser.parse_args()
     rows = json.loads(said.store.read_text())["rows"] if said.store.exists() else []
-    asked = SEEDS if said.seed is None else (said.seed,)
-    done = {row["seed"] for row in rows}
+    config = data.DataConfig(source=SOURCE, task="language-modelling")
     with tempfile.TemporaryDirectory() as folder:
-        config = data.DataConfig(source=SOURCE, task="language-modelling")
-        for row in measure(Bench(Path(folder), config), [n for n in asked if n not in done]):
+        bench = Bench(said.work or Path(folder), config)
+        for row in measure(bench, {(row["row"], row["seed"]) for row in rows}):
             print(json.dumps(row), flush=True)
-            rows = [each for each in rows if each["row"] != "teacher" or row["row"] != "teacher"]
             rows.append(row)
-    told = summarize(rows) if {row["seed"] for row in rows} >= set(SEEDS) else []
+            said.store.write_text(json.dumps({"rows": rows, "differences": []}, indent=1) + "\n")
+    told = summarize(rows)
     said.store.write_text(json.dumps({"rows": rows, "differences": told}, indent=1) + "\n")
     for each in told:
         print(json.dumps(each))
@@ -239,12 +246,13 @@ def summarize(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def measure(bench: Bench, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    teacher_files = bench.train(TEACHER, {**FIRST, "epochs": 8, "learning_rate": 0.003}, 0)
+def measure(bench: Bench, done: Collection[tuple[str, int]]) -> Iterator[dict[str, Any]]:
+    teacher_files = bench.train(TEACHER, {**FIRST, "epochs": 6, "learning_rate": 0.004}, 0)
     teacher = load(teacher_files)
-    yield {"row": "teacher", "seed": -1, "seconds": 0.0, **judge(teacher, teacher, bench)}
+    if ("teacher", 0) not in done:
+        yield {"row": "teacher", "seed": 0, "cpu_seconds": 0.0, **judge(teacher, teacher, bench)}
     count = bench.dataset.counts["train"]
-    for seed in seeds:
+    for seed in SEEDS:
         texts = {
             "prompted": bench.write(
                 {"name": "prompted-texts", "prompt_tokens": PROMPT, "temperature": 1.0},
@@ -256,18 +264,20 @@ def measure(bench: Bench, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
         }
         first = {
             "forward-kl": bench.distil(["forward-kl"], FIRST, teacher_files, seed),
+            "both": bench.distil(list(BOTH), FIRST, teacher_files, seed),
             "labels": bench.distil(["cross-entropy"], FIRST, teacher_files, seed),
             "data-free": bench.distil(
                 ["forward-kl"], FIRST, teacher_files, seed, texts=texts["begin"]
             ),
         }
         for name, (start, loss, words) in ROWS.items():
-            began = time.perf_counter()
+            if (name, seed) in done:
+                continue
             words = {**words, "texts": texts.get(words.get("texts", ""))}
-            made = bench.distil([loss], SECOND, teacher_files, seed, first[start], **words)
-            seconds = time.perf_counter() - began
-            found = judge(load(made), teacher, bench)
-            yield {"row": name, "seed": seed, "seconds": round(seconds, 2), **found}
+            losses = list(loss) if isinstance(loss, tuple) else [loss]
+            made = bench.distil(losses, SECOND, teacher_files, seed, first[start], **words)
+            told = {"row": name, "seed": seed, "cpu_seconds": round(bench.seconds, 1)}
+            yield {**told, **judge(load(made), teacher, bench)}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,34 @@ def test_a_bundle_with_an_engine_for_each_size(
     asked = json.loads(run("predict", "run/bundle", "Ada met Rome", "Bob left Oslo " * 4, "--json"))
     assert [each["answers"][0]["text"] for each in asked] == ["Ada", "Bob"]
     judge()
+
+
+@pytest.mark.slow
+def test_a_student_s_own_samples_and_its_teacher_s_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    said = (
+        f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}." for _ in range(900)
+    )
+    Path("texts.txt").write_text(" ".join(said))
+    source: dict[str, Any] = {"name": "text-corpus", "reference": "texts.txt", "longest": 32}
+    task = ("language-modelling", source, "text-decoder", [])
+    floats: dict[str, Any] = {"targets": [{"runtime": "onnxruntime", "precision": ["fp32"]}]}
+    soft = {"step": "distil", "losses": ["forward-kl"]}
+    spoken = {"step": "distil", "scheme": {"name": "on-policy", "prompt_tokens": 8}}
+    result = compress(*task, learn=[soft, {**spoken, "losses": ["reverse-kl"]}], **floats)
+    assert result["student"]["score"] < 1.0
+    asked = {"method": {"name": "prompted-texts", "prompt_tokens": 8}, "count": 400}
+    shutil.rmtree("run")
+    result = compress(
+        *task, learn=[{**soft, "losses": ["cross-entropy"]}], synthesis=asked, **floats
+    )
+    assert "went on from the beginnings of training texts" in Path("run/report.md").read_text()
+    shutil.rmtree("run")
+    result = compress(
+        *task, learn=[soft], synthesis={"method": "begin-token-texts", "count": 400}, **floats
+    )
+    assert result["student"]["score"] < 3.0  # bytes alone are 3.6
+    assert "learned from no text of the corpus" in Path("run/report.md").read_text()

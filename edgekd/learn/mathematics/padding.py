@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -23,12 +25,8 @@ def clear_padding(features: Tensor, token_mask: Tensor | None) -> Tensor:
     return features.masked_fill((token_mask == 0)[:, :, None], 0)
 
 
-Layers = Tensor | tuple[Tensor, ...] | None
-"""What one module gives, or several, or nothing."""
-
-
-def clear_layers(layers: Layers, token_mask: Tensor | None) -> Layers:
-    """`clear_padding` of each."""
+def clear_layers(layers: Any, token_mask: Tensor | None) -> Any:
+    """`clear_padding` of what one module gives, or of each in the tuple that several give; None stays None."""
     if isinstance(layers, tuple):
         return tuple(clear_padding(each, token_mask) for each in layers)
     return layers if layers is None else clear_padding(layers, token_mask)
