@@ -4,6 +4,8 @@ An encoder over bytes (three layers, 64 wide) teaches one of a layer, 32 wide, t
 (examples/package-sections). All rows have the same batches, rates and epochs; accuracy on the test split.
 
     python benchmarks/language/encoders.py --store benchmarks/language/encoders.json
+
+With ``--work FOLDER`` a run that was ended goes on with the models there.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ from edgekd import splits
 from edgekd.learn.answers import compute_outputs
 from edgekd.stages import data
 
-SOURCE = {"name": "jsonl", "reference": str(TEXTS)}
+SOURCE = {"name": "jsonl", "reference": str(TEXTS), "longest": 64}
 TEACHER = {"name": "text-encoder", "layers": 3, "width": 64, "heads": 4}
 STUDENT = {"name": "text-encoder", "layers": 1, "width": 32, "heads": 4}
-TRAIN = {**WORDS, "epochs": 8, "learning_rate": 0.004, "batch_size": 64}
+TRAIN = {**WORDS, "epochs": 6, "learning_rate": 0.004, "batch_size": 64}
 KD = {"name": "kd", "weight": 0.9, "temperature": 4.0}
 LABELS = {"name": "cross-entropy", "weight": 0.1}
 ROWS: dict[str, list[dict[str, Any]]] = {
@@ -59,10 +61,12 @@ def score(bench: Bench, made: dict[str, Path]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--work", type=Path)
     torch.set_num_threads(1)
-    goal = parser.parse_args().store
+    said = parser.parse_args()
+    config = data.DataConfig(source=SOURCE, task="classification")
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(Bench(Path(folder), data.DataConfig(source=SOURCE, task="classification")))
+        rows = measure(Bench(said.work or Path(folder), config))
     by = {(row["row"], row["seed"]): row["accuracy"] for row in rows}
     told = []
     for name, other in [(name, "control") for name in ROWS] + [
@@ -74,7 +78,7 @@ def main() -> None:
         told.append(
             {"row": name, "beside": other, "mean": mean, "ci95": [mean - half, mean + half]}
         )
-    goal.write_text(json.dumps({"rows": rows, "differences": told}, indent=1) + "\n")
+    said.store.write_text(json.dumps({"rows": rows, "differences": told}, indent=1) + "\n")
     print(json.dumps(told, indent=1))
 
 

@@ -65,6 +65,7 @@ ROWS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "control": ("labels", "cross-entropy", {}),
     "off-policy, forward KL": ("forward-kl", "forward-kl", {}),
     "off-policy, forward KL and labels": ("both", BOTH, {}),
+    "off-policy, reverse KL": ("forward-kl", "reverse-kl", {}),
     "off-policy, Jensen-Shannon": ("forward-kl", "jsd", {}),
     "on-policy, Jensen-Shannon, half": (
         "forward-kl",
@@ -237,12 +238,22 @@ def main() -> None:
         print(json.dumps(each))
 
 
+BESIDE = {
+    "on-policy, Jensen-Shannon, half": "off-policy, Jensen-Shannon",
+    "on-policy, reverse KL": "off-policy, reverse KL",
+    "on-policy, reverse KL, a fifth of the teacher": "off-policy, reverse KL",
+}
+"""The row of the same loss on the data."""
+
+
 def summarize(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    on = [name for name in ROWS if name.startswith("on-policy")]
     figures = ("bits_per_byte", "reverse_kl_on_samples", "teacher_bits_of_samples")
-    told = [compare(rows, name, "off-policy, forward KL", each) for name in on for each in figures]
+    told = [compare(rows, *each, figure) for each in BESIDE.items() for figure in figures]
+    others = [name for name in ROWS if name != "control"]
     return told + [
-        compare(rows, name, "control", "bits_per_byte") for name in ROWS if name != "control"
+        compare(rows, name, "control", each)
+        for name in others
+        for each in ("bits_per_byte", "reverse_kl_on_samples")
     ]
 
 
