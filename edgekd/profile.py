@@ -21,6 +21,8 @@ class Numerics(NamedTuple):
     outputs: bool
     """Whether what a convolution gives is quantized too where a float operator takes it. An engine
     that fuses Q/DQ by matching (ONNX Runtime) runs the convolution in float without."""
+    blocks: bool = False
+    """Whether weights alone are stored in few bits, in blocks with a scale each, and activations stay float."""
 
 
 class Profile(NamedTuple):
@@ -43,12 +45,16 @@ class Profile(NamedTuple):
     """Whether an attention in float is written as one operator, of operator set 23."""
 
 
+QUANTIZED = ("int8", "int4")
+"""Precisions of files whose weights at least are stored in so many bits."""
+
 NUMERICS: dict[str, Numerics] = {
     numerics.name: numerics
     for numerics in (
         Numerics("asymmetric", symmetric=False, weight_bits=8, outputs=True),
         Numerics("asymmetric-w7", symmetric=False, weight_bits=7, outputs=True),
         Numerics("symmetric", symmetric=True, weight_bits=8, outputs=False),
+        Numerics("blocks", symmetric=True, weight_bits=8, outputs=False, blocks=True),
     )
 }
 
@@ -68,5 +74,11 @@ PROFILES: dict[str, Profile] = {
         Profile("arm", "asymmetric", False, True, "s8", "ONNX Runtime on ARM64"),
         Profile("openvino", "asymmetric", True, False, "u8", "OpenVINO on the CPU"),
         Profile("tensorrt", "symmetric", True, True, "s8", "TensorRT, explicit quantization"),
+        Profile("blocks", "blocks", False, False, "s8", "MatMulNBits: ONNX Runtime and OpenVINO"),
     )
 }
+
+
+def has_blocks(profile: str) -> bool:
+    """Return whether a profile stores weights alone, in blocks."""
+    return NUMERICS[PROFILES[profile].numerics].blocks

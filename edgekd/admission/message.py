@@ -32,6 +32,7 @@ FUNCTION_KEY = (10, 1, 13)
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
 TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
 SPARSE_VALUES, SPARSE_DIMS = 1, 3
+ATTRIBUTE_NAME, ATTRIBUTE_INT = 1, 3
 VALUE_NAME = 1
 GIVES = {"node": NODE_OUTPUT, "tensor": TENSOR_NAME, "value": VALUE_NAME}
 """The field with the names that a message defines in its graph."""
@@ -74,12 +75,14 @@ CHILDREN: dict[str, dict[int, tuple[str, bool]]] = {
 """Message to the fields that hold messages: of which kind, and whether each piece is one of its own."""
 TEXTS = {
     "node": {NODE_INPUT, NODE_OUTPUT, *NODE_KEY},
+    "attribute": {ATTRIBUTE_NAME},
     "function": {FUNCTION_OUTPUT, *FUNCTION_KEY},
     "tensor": {TENSOR_NAME},
     "value": {VALUE_NAME},
     "pair": {1, 2},
 }
 NUMBERS = {
+    "attribute": {ATTRIBUTE_INT: ONE},
     "tensor": {TENSOR_DIMS: MANY, TENSOR_TYPE: ONE, TENSOR_LOCATION: ONE},
     "sparse": {SPARSE_DIMS: MANY},
 }

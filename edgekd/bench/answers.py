@@ -11,14 +11,13 @@ from edgekd.bench.status import FAILED
 from edgekd.bench.status import OK
 from edgekd.bench.status import REFUSED
 from edgekd.bench.status import Status
+from edgekd.profile import QUANTIZED
 from edgekd.units import percent_text
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by the score."""
 USUAL = 10.0
 """Root mean square up to which a float tolerance is what it says; logits of classifiers come to 1 to 10."""
-ROUNDED = "int8"
-"""The one that must round as the trained model does: it is judged in quantization steps."""
 MOST_STEPS = 4.0
 """Of the root mean square difference. An engine that rounds alike differs where a sum lies on the edge
 between two codes, by one code, and what follows differs a little: over nine convolutions ONNX Runtime
@@ -41,7 +40,7 @@ alone change more of them: `MOST_ROUNDING` times as many."""
 
 
 class RoundingNoise(NamedTuple):
-    """How far a quantized model's answers move when only its biases are rounded."""
+    """How far a quantized model's answers move when only its biases are rounded, or what layers take, as engines do."""
 
     rms: Mapping[str, float] = {}
     """Root of the mean square difference by output."""
@@ -138,7 +137,7 @@ def judge_answers(
     Args:
         metrics: of the task on the validation samples, the score first.
         found: how far the engine's outputs are from the trained model's; of a quantized one, with its roundings.
-        precision: fp32 must give the trained model's own answers, int8 must round as it does.
+        precision: fp32 must give the trained model's own answers, int8 and int4 must round as it does: they are judged in quantization steps.
         tolerance: of fp32 outputs, see `float_allowance`.
         steps: by output, how far a number of a quantized model moves by one code of its last layer's input.
         noise: what rounding alone does to the trained model.
@@ -153,7 +152,7 @@ def judge_answers(
     fault = ""
     if precision == EXACT:
         fault = _not_equal(found, tolerance)
-    elif precision == ROUNDED and steps:
+    elif precision in QUANTIZED and (steps or noise.rms):
         fault = _not_rounded_alike(found, steps, noise)
     known = [each.steps for each in outputs.values() if each.steps is not None]
     worst = max(known, default=None)

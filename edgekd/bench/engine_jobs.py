@@ -62,9 +62,13 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
 
 
 def why_no_label(model: Path, precision: str) -> str | None:
-    """Why an admitted file may not be called by `precision`, which says int8 of a float one or the other
+    """Why an admitted file may not be called by `precision`, which says int8 or int4 of a float one or the other
     way round; None if it may."""
-    if numerics.is_quantized(numerics.read_contents(model)) == (precision == numerics.INT8):
+    contents = numerics.read_contents(model)
+    if contents.block_bits and not numerics.is_quantized(contents):
+        stored = numerics.name_numerics(contents, ())
+        return None if precision == stored else f"its weights are stored in {stored}"
+    if numerics.is_quantized(contents) == (precision == numerics.INT8):
         return None
     return "its graph computes in float" if precision == numerics.INT8 else "its graph is quantized"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.admission.message import ATTRIBUTE_INT
+from edgekd.admission.message import ATTRIBUTE_NAME
 from edgekd.admission.message import FUNCTION_KEY
 from edgekd.admission.message import FUNCTION_OUTPUT
 from edgekd.admission.message import GRAPH_INPUT
@@ -27,6 +29,7 @@ from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
 from edgekd.errors import InputError
 from edgekd.graph import ELEMENTS
+from edgekd.profile import QUANTIZED
 from edgekd.runtimes import find_entry
 from edgekd.value_info import Value
 
@@ -47,6 +50,10 @@ QUANTIZERS = {
 """Operators on quantized activations, or that make them; so are all that begin with ``QLinear``."""
 DEFAULT_DOMAIN = b"ai.onnx"
 INT8, PLAIN = "int8", "fp32"
+BLOCKS = b"MatMulNBits"
+"""A product with weights of few bits, in blocks."""
+BITS, USUAL_BITS = b"bits", 4
+"""Its attribute that says of how many; where it is not there."""
 
 
 class Contents(NamedTuple):
@@ -56,6 +63,8 @@ class Contents(NamedTuple):
     operators: set[str]
     floats: Counter[str]
     """Elements that are stored, by precision."""
+    block_bits: set[int]
+    """Of weights that are stored in blocks, activations in float."""
 
 
 def read_contents(path: Path) -> Contents:
@@ -65,7 +74,7 @@ def read_contents(path: Path) -> Contents:
         InputError: if it is no readable file.
         ValueError: if it is no ONNX model.
     """
-    found = Contents(set(), Counter())
+    found = Contents(set(), Counter(), set())
     with (
         files.open_regular(path) as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
@@ -91,10 +100,13 @@ def is_quantized(found: Contents) -> bool:
 
 
 def name_numerics(found: Contents, inputs: Sequence[Value]) -> str:
-    """``int8`` of a graph that quantizes; else ``fp32``, ``fp16``, ... as most of its weights are, or as its
+    """``int8`` of a graph that quantizes, ``int4`` or ``int8`` of one that stores weights in blocks, by the fewest bits; else
+    ``fp32``, ``fp16``, ... as most of its weights are, or as its
     inputs are where it has none. A graph without floats is called by its first input: ``i64``."""
     if is_quantized(found):
         return INT8
+    if found.block_bits:
+        return f"int{min(found.block_bits)}"
     kinds = [ELEMENTS.get(value.element, "") for value in inputs]
     counted = found.floats or Counter(NAMES[kind] for kind in kinds if kind in NAMES)
     if counted:
@@ -166,6 +178,8 @@ class _Look:
             self._body(function, function.texts.get(FUNCTION_OUTPUT, ()), 1)
         if key not in self._called:
             self._found.operators.add(key[1].decode(errors="replace"))
+        if key[1] == BLOCKS:
+            self._found.block_bits.add(self._bits(node, depth))
         for attribute in (c for c in node.children if c.kind == "attribute"):
             for held in self._reader.message(attribute, depth + 1).children:
                 if held.kind == "graph":
@@ -173,6 +187,13 @@ class _Look:
                 elif held.kind in ("tensor", "sparse"):
                     self._weights(held.kind, self._reader.message(held, depth + 2), depth + 2)
         return names
+
+    def _bits(self, node: Message, depth: int) -> int:
+        for attribute in (c for c in node.children if c.kind == "attribute"):
+            message = self._reader.message(attribute, depth + 1)
+            if message.text(ATTRIBUTE_NAME) == BITS:
+                return message.numbers.get(ATTRIBUTE_INT, [USUAL_BITS])[-1]
+        return USUAL_BITS
 
     def _weights(self, kind: str, message: Message, depth: int) -> None:
         """Count the floats of a tensor, or of a sparse one's values."""
@@ -215,11 +236,13 @@ def make_labels(where: str, asked: Sequence[str], found: str, runtime: str) -> l
     """
     keeps = find_entry(runtime).keeps_floats
     if not asked:
-        told = INT8 if found == INT8 else PLAIN
+        told = found if found in QUANTIZED else PLAIN
         return [NumericsLabel(told, found if keeps and found != told else "")]
     for precision in asked:
-        if (precision == INT8) != (found == INT8) or (
-            keeps and precision == PLAIN and found not in (PLAIN, INT8)
+        if (
+            (precision in QUANTIZED or found in QUANTIZED)
+            and precision != found
+            or (keeps and precision == PLAIN and found not in (PLAIN, *QUANTIZED))
         ):
             raise InputError(
                 f"{where}: got precision {precision!r}, want {found!r}: in that its graph computes",

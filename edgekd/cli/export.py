@@ -188,7 +188,7 @@ def _write_onnx(run: Path, found: Result, row: Row | None, goal: Path) -> None:
         return
     others = {_exported(each): each.name for each in reversed(found.candidates)}
     others.pop(_exported(row), None)
-    form = "int8" if row.profile else "float"
+    form = row.precision if row.profile else "float"
     echo(f"candidate: {row.name}, {form}")
     for name in sorted(others.values()):
         echo(f"another:   --candidate {name}")
@@ -210,7 +210,7 @@ def _write_engine(
     if goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
         raise InputError(f"{goal}: exists already, want a new folder", hint="-o OTHER")
     model = _delivered(run, found, _exported(row))
-    precision = "int8" if row is not None and row.profile else "fp32"
+    precision = row.precision if row is not None and row.profile else "fp32"
     if row is not None and row.runtime == runtime:
         precision = row.precision
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_paragraph
+from edgekd.profile import QUANTIZED
 
 if TYPE_CHECKING:
     from edgekd.report.result import Result
     from edgekd.report.result_row import Row
 
-BUNDLE, INT8 = "bundle", "int8"
+BUNDLE = "bundle"
 
 
 def print_summary(result: Result, run_dir: Path) -> None:
@@ -51,7 +52,7 @@ def _model_rows(result: Result) -> Iterator[tuple[str, str, str]]:
         if model is not None:
             yield role, score(model.score), f"{count_text(model.parameters)} parameters"
     for numerics, model in result.quantized.items():
-        yield "quantized", score(model.score), f"student in int8, {numerics}"
+        yield "quantized", score(model.score), f"student, rounded ({numerics})"
     for row in result.candidates:
         if row.name == result.chosen:
             latency = "" if row.latency_p50_ms is None else f"{row.latency_p50_ms:.3g} ms, "
@@ -76,7 +77,7 @@ def _describe_int8(result: Result, run_dir: Path) -> Iterator[str]:
     rows = [row for row in result.candidates if place(row) == place(chosen)]
     floats = {row.name: row.latency_p50_ms for row in rows if row.precision == REFERENCE_PRECISION}
     for row in rows:
-        if row.precision != INT8:
+        if row.precision not in QUANTIZED:
             continue
         speed = "not measured"
         if row.latency_p50_ms:
@@ -87,8 +88,8 @@ def _describe_int8(result: Result, run_dir: Path) -> Iterator[str]:
                     speed = f"{times} than {name}"
         file = f"{MODELS}/{name_export(row.model, row.profile)}.onnx"
         is_there = row.profile and any(each.name == file for each in result.files)
-        yield f"int8: {row.name}: {speed}" + (f"; {run_dir / file}" if is_there else "")
-    if chosen.precision != INT8:
+        yield f"{row.precision}: {row.name}: {speed}" + (f"; {run_dir / file}" if is_there else "")
+    if chosen.precision not in QUANTIZED:
         yield f"why: {result.why}"
 
 

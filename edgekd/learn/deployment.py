@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -14,7 +16,10 @@ from edgekd.learn.quant import emit
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import rewriting
-from edgekd.learn.settings import NumericsSettings
+from edgekd.learn.quantize_settings import NumericsSettings
+from edgekd.learn.weight_only import emission
+from edgekd.learn.weight_only import formats
+from edgekd.learn.weight_only import insertion as block_insertion
 from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
 
@@ -69,9 +74,29 @@ def _quantized(model: nn.Module, plan: Blueprint, numbers: NumericsSettings) -> 
     compared = (plan.noise(max(COUNTS)),)
     forms: list[nn.Module] = []
     for numerics, name in first.items():
-        module, _ = rewriting.trace_and_rewrite(model, plan.interface, compared)
         kept = numbers.float_layers
+        if NUMERICS[numerics].blocks:
+            forms.append(_in_blocks(model, plan, numbers))
+            continue
+        module, _ = rewriting.trace_and_rewrite(model, plan.interface, compared)
         bits = placement.weight_bits(module, numbers.weight_bits, numbers.layer_bits, kept)
         insertion.insert_quantizers(module, NUMERICS[numerics], float_layers=kept, weight_bits=bits)
         forms.append(emit.prepare_export(module, PROFILES[name]))
     return forms
+
+
+def _in_blocks(model: nn.Module, plan: Blueprint, numbers: NumericsSettings) -> nn.Module:
+    """The model with its weights in blocks, all scales 1."""
+    assert numbers.weights is not None
+    choice = formats.BlockChoice(
+        numbers.weights,
+        numbers.group,
+        numbers.symmetric,
+        numbers.head,
+        numbers.embeddings,
+        numbers.float_layers,
+    )
+    module = copy.deepcopy(model)
+    layers = formats.plan_layers(module, choice, plan.noise(min(COUNTS)))
+    block_insertion.insert_quantizers(module, layers.formats)
+    return emission.prepare_export(module)

@@ -1,4 +1,4 @@
-"""What a recipe says of quantizing."""
+"""What a recipe may say of a step that quantizes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Block = Literal["attention-products", "other-products", "embeddings"]
@@ -32,7 +33,42 @@ class Learning(Training):
     schedule: Schedule = "cosine"
 
 
-class QuantizeSettings(Settings):
+BLOCK_LEARNING = Learning(learning_rate=5e-5)
+"""How weights in blocks learn where a recipe does not say: they begin nearer to the float model than int8 activations do,
+and 3e-4 leads away from there (benchmarks/weight_only)."""
+
+
+class BlockSettings(Settings):
+    """Of weights that are stored in blocks, activations left in float: for networks that read more weights than they
+    compute, such as decoders."""
+
+    weights: Literal["int4", "int8"] | None = omit_default(None)
+    """Weights alone are stored in so many bits; none is int8 with activations in int8, too."""
+    group: Literal[16, 32, 64, 128] = omit_default(32)
+    """Weights along a row that share a scale; where they do not divide a layer's inputs, fewer do."""
+    symmetric: bool = omit_default(True)
+    """Whether blocks are without a zero-point of their own; with one they lose less and take an eighth more bits."""
+    head: Literal["int4", "int8", "float"] = omit_default("int8")
+    """How the last linear layer is stored."""
+    embeddings: Literal["int8", "float"] = omit_default("int8")
+    """How tables that are looked up are."""
+    rounding: Literal["auto", "nearest", "least-squares", "weighted", "gptq"] = omit_default("auto")
+    """How weights are rounded before they learn: to the nearest code of a block's range; of the range that differs least;
+    the same with weights that count as their inputs do; so that later ones make up for earlier ones (GPTQ). Auto
+    tries all and keeps what answers most like the float model."""
+
+
+class NumericsSettings(BlockSettings):
+    """The number formats of a quantized network, as a recipe says them."""
+
+    profiles: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    """Names of `edgekd.profile.PROFILES`; profiles with the same numerics are tried once."""
+    weight_bits: int = 8
+    layer_bits: dict[str, int] = {}
+    float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class QuantizeSettings(BlockSettings):
     """Settings in a recipe."""
 
     losses: OptionalLosses = BY_TASK
@@ -44,7 +80,8 @@ class QuantizeSettings(Settings):
     knowledge: Literal["stored", "online"] = "stored"
     """The teacher's answers are read back, or asked anew at every step."""
     train: Learning | None = Learning()
-    """How it learns; none is post-training quantization alone."""
+    """How it learns; none is post-training quantization alone. Weights in blocks learn at a rate of 5e-5, where nothing is
+    said."""
     calibration: Method = "auto"
     """How ranges are found; auto tries all and keeps the one that answers most like the float model."""
     calibration_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 512

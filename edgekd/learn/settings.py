@@ -263,16 +263,6 @@ class Arithmetic(Settings):
         return self.model_copy(update={"compiler": None})
 
 
-class NumericsSettings(Settings):
-    """The number formats of a quantized network, as a recipe says them."""
-
-    profiles: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    """Names of `edgekd.profile.PROFILES`; profiles with the same numerics are tried once."""
-    weight_bits: int = 8
-    layer_bits: dict[str, int] = {}
-    float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-
 class ByDepth(Settings):
     """What a training says of the model's stages and modules."""
 

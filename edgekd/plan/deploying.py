@@ -17,8 +17,9 @@ from edgekd.plan import profiles
 from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.plan import wiring
+from edgekd.profile import QUANTIZED
 from edgekd.recipe import Recipe
-from edgekd.recipe import agreement
+from edgekd.recipe import quantization
 from edgekd.stage import EVERY
 from edgekd.stage import Step
 from edgekd.stages import choose
@@ -37,7 +38,7 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
 
     Args:
         recipe: what is carried out.
-        profiles_of: the profile of each runtime that gets int8.
+        profiles_of: the profile of each runtime that gets a quantized student.
         device: the one that measures.
     """
     everyone = tuple(candidates(recipe, profiles_of))
@@ -66,21 +67,24 @@ def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candi
 
     Args:
         recipe: its targets.
-        profiles_of: by runtime; one that has none gets no int8, unless the file was quantized before.
+        profiles_of: by runtime; one that has none runs in float alone, unless the file was quantized before.
     """
+    rounded = quantization.quantized_precision(recipe.steps)
     for model in roles.measured_labels(recipe):
         for target in recipe.targets:
             profile = profiles_of.get(target.runtime)
             asked = target.precisions() if model == STUDENT else REFERENCE_PRECISIONS
             for precision in asked:
-                if precision == "int8" and profile is None and not roles.is_quantized_file(recipe):
+                mine = profile if precision == rounded else None
+                as_it_is = precision == roles.INT8 and roles.is_quantized_file(recipe)
+                if precision in QUANTIZED and mine is None and not as_it_is:
                     continue
                 yield Candidate(
                     name=f"{model}-{target.runtime}-{precision}",
                     model=model,
                     runtime=target.runtime,
                     precision=precision,
-                    profile=(profile or "") if precision == "int8" else "",
+                    profile=mine or "",
                     threads=target.threads,
                 )
 
@@ -92,7 +96,7 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
     for model, profile, maker in makers:
         words = recipe.export.model_dump()
         if profile:
-            words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.steps))
+            words["opset"] = max(recipe.export.opset, quantization.least_opset(recipe.steps))
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
         if not profile and maker in roles.file_labels(recipe):
             takes[export.USER_MODEL] = (maker, load.MODEL)

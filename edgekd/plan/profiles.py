@@ -9,16 +9,15 @@ from edgekd.bench.machine import instructions
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.recipe import Recipe
-from edgekd.recipe import agreement
+from edgekd.recipe import quantization
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Target
-from edgekd.runtimes import RUNTIMES
 
 ARM = ("aarch64", "arm64")
 
 
 def target_profiles(recipe: Recipe, device: Device) -> dict[str, str]:
-    """The profile of each target by runtime; a target without int8 is not in it.
+    """The profile of each target by runtime; a target that runs it in float alone is not in it.
 
     Args:
         recipe: which targets there are and whether the student is quantized.
@@ -27,22 +26,25 @@ def target_profiles(recipe: Recipe, device: Device) -> dict[str, str]:
     Raises:
         MachineError: if it must be asked and is not reached.
     """
-    listed = agreement.quantization_profiles(recipe.steps)
+    listed = quantization.quantization_profiles(recipe.steps)
     if listed is None:
         return {}
-    found = {target.runtime: _of(target, listed, device) for target in recipe.targets}
+    rounded = quantization.quantized_precision(recipe.steps)
+    found = {target.runtime: _of(target, rounded, listed, device) for target in recipe.targets}
     return {runtime: profile for runtime, profile in found.items() if profile is not None}
 
 
 def all_profiles(recipe: Recipe, targets: Mapping[str, str]) -> tuple[str, ...]:
     """All profiles that the student is exported in: those of the `targets`, and those the recipe lists."""
     return tuple(
-        dict.fromkeys((*targets.values(), *(agreement.quantization_profiles(recipe.steps) or ())))
+        dict.fromkeys(
+            (*targets.values(), *(quantization.quantization_profiles(recipe.steps) or ()))
+        )
     )
 
 
-def _of(target: Target, listed: tuple[str, ...], device: Device) -> str | None:
-    if target.precision != AUTO and "int8" not in target.precision:
+def _of(target: Target, rounded: str | None, listed: tuple[str, ...], device: Device) -> str | None:
+    if target.precision != AUTO and rounded not in target.precision:
         return None
     if target.profile != AUTO:
         return target.profile
@@ -54,10 +56,10 @@ def runtime_profile(runtime: str, listed: tuple[str, ...], device: Device) -> st
 
     Args:
         runtime: the engine.
-        listed: those that are wanted; empty for any.
+        listed: those that are wanted; empty for any that quantizes activations.
         device: asked only where the answer depends on it.
     """
-    left = [name for name in RUNTIMES[runtime].profiles if not listed or name in listed]
+    left = quantization.usable_profiles(runtime, listed)
     if runtime != "onnxruntime" or len(left) < 2:
         return next(iter(left), None)
     own = fastest_profile(device)

@@ -9,8 +9,9 @@ from typing import Any
 
 from edgekd.bench.roles import CONTROL
 from edgekd.learn.model_settings import Network
+from edgekd.learn.quantize_settings import BlockSettings
+from edgekd.learn.quantize_settings import NumericsSettings
 from edgekd.learn.settings import ByDepth
-from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import Training
 from edgekd.named_member import NamedMember
 from edgekd.plan import members
@@ -19,7 +20,7 @@ from edgekd.plan import roles
 from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
-from edgekd.recipe import agreement
+from edgekd.recipe import quantization
 from edgekd.recipe.learning import THE_STUDENT
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import Reduction
@@ -124,13 +125,14 @@ def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deploye
         yield check.DeployedNetwork(label=teaching.TEACHER, network=teacher, opset=opset)
     numbers = None
     if last is not None and profiles:
-        opset = max(opset, agreement.least_opset(recipe.steps))
+        opset = max(opset, quantization.least_opset(recipe.steps))
         whole = not any(isinstance(step, Reduction) for step in recipe.steps)
         numbers = NumericsSettings(
             profiles=tuple(profiles),
             weight_bits=last.words.weight_bits,
             layer_bits=last.words.layer_bits if whole else {},
             float_layers=last.words.float_layers if whole else (),
+            **{name: getattr(last.words, name) for name in BlockSettings.model_fields},
         )
     if recipe.student.is_file:  # the step that opens it has traced it
         return

@@ -26,17 +26,14 @@ from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.learn.view_settings import Views
 from edgekd.named_member import NamedMember
+from edgekd.recipe import quantization
 from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
-from edgekd.recipe.steps import find_quantization
-from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Target
 from edgekd.recipe.text import Key
-from edgekd.runtimes import RUNTIMES
 
-INT4_BITS, INT4_OPSET = 4, 21
 ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}
 Fault = tuple[Key, str]
 
@@ -52,8 +49,13 @@ def find_fault(
         views: what the student sees.
         opset: the ONNX operator set, where the recipe says one.
     """
-    found = (*_unsaid(steps), *_order(steps), *_mixed(steps, views), *_int8(steps, targets))
-    least = least_opset(steps)
+    found = (
+        *_unsaid(steps),
+        *_order(steps),
+        *_mixed(steps, views),
+        *quantization.find_faults(steps, targets),
+    )
+    least = quantization.least_opset(steps)
     if opset is not None and opset < least:
         found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
     return next(iter(found), None)
@@ -195,23 +197,6 @@ def find_size_fault(sizes: sized_calls.Sizes, source: NamedMember, ends: TaskEnd
     return fault and (("measure", "sizes", *fault[0]), fault[1])
 
 
-def least_opset(steps: Sequence[LearningStep]) -> int:
-    """The first ONNX operator set that has what a recipe quantizes to: 21 brought int4."""
-    last = find_quantization(steps)
-    if last is None:
-        return 0
-    bits = (last.words.weight_bits, *last.words.layer_bits.values())
-    return INT4_OPSET if min(bits) <= INT4_BITS else 0
-
-
-def quantization_profiles(steps: Sequence[LearningStep]) -> tuple[str, ...] | None:
-    """The profiles a recipe quantizes for; empty if the targets say, None if it does not quantize."""
-    last = find_quantization(steps)
-    if last is None:
-        return None
-    return () if last.words.profiles == AUTO else tuple(last.words.profiles)
-
-
 def _unsaid(steps: Sequence[LearningStep]) -> Iterator[Fault]:
     """Steps without losses: a user's own task has no usual ones, nor has a scheme other than the first."""
     for step in distillations(steps):
@@ -248,47 +233,3 @@ def needs_one_class(scheme: NamedMember) -> bool:
     """Return whether a scheme needs one class a sample, which views that mix samples do not have."""
     knobs = SCHEMES[scheme.name].one_class_if
     return knobs is not None and knobs.items() <= scheme.arguments.items()
-
-
-def _int8(steps: Sequence[LearningStep], targets: Sequence[Target]) -> Iterator[Fault]:
-    listed = quantization_profiles(steps)
-    run = {name for target in targets for name in RUNTIMES[target.runtime].profiles}
-    for number, name in enumerate(listed or ()):
-        if name not in run:
-            engines = ", ".join(target.runtime for target in targets)
-            key = (*steps[-1].key, "profiles", number)
-            yield key, f"got {name!r}, which no target runs ({engines}), want {_or(sorted(run))}"
-    for number, target in enumerate(targets):
-        yield from _target(target, ("targets", number), listed)
-
-
-def _target(target: Target, key: Key, listed: tuple[str, ...] | None) -> Iterator[Fault]:
-    known = RUNTIMES[target.runtime].profiles
-    if target.capability is not None and "capability" not in RUNTIMES[target.runtime].options:
-        yield (
-            (*key, "capability"),
-            f"got {target.capability!r}, which {target.runtime} does not take",
-        )
-    asked = target.precision != AUTO and "int8" in target.precision
-    if listed is None:
-        if asked:
-            yield (*key, "precision"), "got 'int8', want a `quantize` step at the end of learn"
-        elif target.profile != AUTO:
-            want = "want a `quantize` step at the end of learn"
-            yield (*key, "profile"), f"got {target.profile!r}, {want}"
-        return
-    left = [name for name in known if not listed or name in listed]
-    if target.profile != AUTO and target.profile not in left:
-        who = (
-            f"which {target.runtime} does not run"
-            if target.profile not in known
-            else ("for which nothing is quantized")
-        )
-        yield (*key, "profile"), f"got {target.profile!r}, {who}, want {_or([AUTO, *left])}"
-    elif asked and not left:
-        want = f"want one of learn's profiles to be {_or(known)}" if known else "want it left out"
-        yield (*key, "precision"), f"got 'int8' for {target.runtime}, {want}"
-
-
-def _or(names: Sequence[str]) -> str:
-    return " or ".join(names)

@@ -12,7 +12,7 @@ import yaml
 from edgekd.learn.settings import Term
 from edgekd.named_member import NamedMember
 from edgekd.recipe import Recipe
-from edgekd.recipe import agreement
+from edgekd.recipe import quantization
 from edgekd.recipe import text as recipe_text
 from edgekd.recipe import weights_paths
 from edgekd.settings import Settings
@@ -33,7 +33,7 @@ def format_recipe(recipe: Recipe, weights: Mapping[recipe_text.Key, str] | None 
     """
     document = _to_plain(recipe)
     unsaid = "opset" not in recipe.export.model_fields_set
-    if unsaid and agreement.least_opset(recipe.steps) > recipe.export.opset:
+    if unsaid and quantization.least_opset(recipe.steps) > recipe.export.opset:
         del document["export"]["opset"]  # what is written counts as wanted, and would be refused
     for key, name in (weights or {}).items():
         _put(document, key, name)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 from typing import NamedTuple
 
-from edgekd.task import Scale
-from edgekd.task import value_text
+from edgekd.report.quantization_tables import NONE
+from edgekd.report.quantization_tables import Content
+from edgekd.report.quantization_tables import Rows
+from edgekd.report.quantization_tables import count_or_none
+from edgekd.report.quantization_tables import describe_blocks
+from edgekd.report.quantization_tables import describe_quantized
+from edgekd.report.quantization_tables import list_blocks
+from edgekd.report.quantization_tables import list_costs
+from edgekd.report.quantization_tables import number_or_none
 from edgekd.units import count_text
 from edgekd.units import percent_text
 
 LONGEST = 200
 """Rows shown of one table."""
-NONE, SUFFIX = "–", ".json"
-Content = Mapping[str, Any]
-Rows = list[tuple[str, ...]]
+SUFFIX = ".json"
 
 
 class PageTable(NamedTuple):
@@ -88,11 +92,13 @@ def _factors(content: Content) -> Rows:
     return [
         (
             row["path"],
-            _count(row["parameters"]),
+            count_or_none(row["parameters"]),
             _structure(row),
-            _number(row["dense_us"]),
-            _number(row["dense_us"] * (1 - row["gain"]) if row["gain"] is not None else None),
-            _number(row["error"]),
+            number_or_none(row["dense_us"]),
+            number_or_none(
+                row["dense_us"] * (1 - row["gain"]) if row["gain"] is not None else None
+            ),
+            number_or_none(row["error"]),
             row["reason"],
         )
         for row in content["layers"]
@@ -129,42 +135,6 @@ def _changes(row: Content) -> Iterator[tuple[int, int]]:
     return zip(row["before"], row["after"], strict=True)
 
 
-def _quantized(content: Content) -> Iterator[str]:
-    yield (
-        f"Ranges by {content['calibration']}, {content['equalized']} layers equalized, biases "
-        f"{'corrected' if content['bias_corrected'] else 'as they were'}."
-    )
-    kinds = [
-        f"{count} {name.replace('-', ' ')} in {form}"
-        for name, (form, count) in content["blocks"].items()
-    ]
-    yield f"Kinds of block: {', '.join(kinds)}."
-    scale = Scale(**content["metric"])
-    for tried in content["rounds"]:
-        apart = (
-            f" with {', '.join(tried['float_layers'])} in float" if tried["float_layers"] else ""
-        )
-        yield (
-            f"Validation {scale.name}{apart}: {value_text(scale, tried['learned'])}; calibrated alone "
-            f"{value_text(scale, tried['post_training'])}, float {value_text(scale, content['float_score'])}."
-        )
-    if content["layers"]:
-        yield "A layer's cost is how far the outputs move when it alone is rounded: nats of logits, a share of the spread of other numbers."
-
-
-def _costs(content: Content) -> Rows:
-    return [
-        (
-            row["layer"],
-            str(row["weight_bits"]),
-            _count(row["parameters"]),
-            f"{row['weight_distance']:.1e}",
-            f"{row['input_distance']:.1e}",
-        )
-        for row in content["layers"]
-    ]
-
-
 def _compared(content: Content) -> Iterator[str]:
     if content["trained_beside"]:
         trained = count_text(content["trained_beside"])
@@ -179,7 +149,7 @@ def _pairs(content: Content) -> Rows:
             _shape(row["student_shape"]),
             row["teacher"],
             _shape(row["teacher_shape"]),
-            _count(row["companion_parameters"]),
+            count_or_none(row["companion_parameters"]),
         )
         for row in content["layers"]
     ]
@@ -194,7 +164,7 @@ def _deployed(content: Content) -> Iterator[str]:
     yield (
         f"Before export and quantization {content['modules']} modules were merged: "
         f"{content['convolutions_after']} convolutions in place of {content['convolutions_before']}, "
-        f"logits within {_number(content['difference'])} of the largest."
+        f"logits within {number_or_none(content['difference'])} of the largest."
     )
     if content["left"]:
         yield f"Left as trained, since merged they answer otherwise: {', '.join(content['left'])}."
@@ -211,13 +181,13 @@ def _synthesized(content: Content) -> Iterator[str]:
     )
     apart, noise = content["batch_norm_distance"], content["batch_norm_distance_of_noise"]
     if apart is not None:
-        yield f"As its batch norms remember its data they are {_number(apart)} off, noise {_number(noise)}."
+        yield f"As its batch norms remember its data they are {number_or_none(apart)} off, noise {number_or_none(noise)}."
 
 
 def _written(content: Content) -> Iterator[str]:
     yield (
         f"{content['count']} texts by {content['method']}, {count_text(content['tokens'])} tokens; of its own words the "
-        f"teacher is {_number(content['mean_nats'])} nats a token unsure, and "
+        f"teacher is {number_or_none(content['mean_nats'])} nats a token unsure, and "
         f"{percent_text(content['distinct_share'])} of the texts are different."
     )
     if content["prompted"]:
@@ -251,11 +221,17 @@ KINDS: dict[
     ),
     "sensitivity": (
         "What each layer's quantization costs",
-        _quantized,
+        describe_quantized,
         ("layer", "bits", "weights", "cost of weights", "cost of input"),
-        _costs,
+        list_costs,
     ),
     "synthesis": ("Samples made by the teacher", _synthesized, (), lambda content: []),
+    "weights": (
+        "Weights in blocks",
+        describe_blocks,
+        ("layer", "bits", "block", "weights", "why"),
+        list_blocks,
+    ),
 }
 """By the file's name: title, sentences, columns, rows."""
 FILES = frozenset(f"{kind}{SUFFIX}" for kind in KINDS)
@@ -275,11 +251,3 @@ def _side_by_side(timed: Content) -> str:
         return f"{text}."
     low, high = timed["ratio_ci95"]
     return f"{text} (95 % interval {low:.2f} to {high:.2f})."
-
-
-def _count(value: int | None) -> str:
-    return NONE if value is None else count_text(value)
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"

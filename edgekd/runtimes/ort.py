@@ -58,12 +58,12 @@ def why_not() -> str | None:
 
 
 def precisions() -> tuple[Precision, ...]:
-    """fp32, int8; and bf16 matrix products on an aarch64 CPU that has the instructions."""
+    """fp32, int8, int4; and bf16 matrix products on an aarch64 CPU that has the instructions."""
     if platform.machine() == "aarch64":
         cpuinfo = Path("/proc/cpuinfo")
         if cpuinfo.exists() and " bf16" in cpuinfo.read_text(errors="replace"):
-            return ("fp32", "bf16", "int8")
-    return ("fp32", "int8")
+            return ("fp32", "bf16", "int8", "int4")
+    return ("fp32", "int8", "int4")
 
 
 def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:

@@ -21,12 +21,12 @@ from edgekd.learn.knowledge_settings import RecipeKnowledge
 from edgekd.learn.loading import load_torch
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Network
+from edgekd.learn.quantize_settings import NumericsSettings
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import ByDepth
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training

@@ -34,13 +34,13 @@ from edgekd.bench.size_choice import choose_by_size
 from edgekd.bench.status import REFUSED
 from edgekd.bench.status import TIMED
 from edgekd.bench.status import read_status
+from edgekd.profile import QUANTIZED
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.task import Scale
 
-QUANTIZED = "int8"
 IMPORT = "import"
 """Of a user's own file: whether it could be imported."""
 SHOWN = 2
@@ -223,8 +223,8 @@ def _why(best: Row, inside: int, measured: int, unstable: Mapping[str, str]) -> 
 
 def _int8_lost(best: Row, measured: Sequence[Row], judged: Judged) -> str:
     """Why the quantized rows beside the chosen float one, or else the fastest of them, lost."""
-    quantized = [row for row in measured if row["precision"] == QUANTIZED]
-    if best["precision"] == QUANTIZED or not quantized:
+    quantized = [row for row in measured if row["precision"] in QUANTIZED]
+    if best["precision"] in QUANTIZED or not quantized:
         return ""
     same = [row for row in quantized if all(row[k] == best[k] for k in ("runtime", "threads"))]
     return "".join(

@@ -24,7 +24,6 @@ from edgekd.bench.differences import compare_answers
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
-from edgekd.profile import PROFILES
 from edgekd.settings import Count
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from edgekd.bench.golden import GoldenGroup
     from edgekd.field import Arrays
     from edgekd.field import Rows
-    from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.evaluation import EvaluationSplit
 
 USER_MODEL = "user_model"
@@ -91,9 +89,9 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import blueprint
     from edgekd.learn import cache
     from edgekd.learn import deploy_form
+    from edgekd.learn import quantized_form
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
-    from edgekd.learn.quant import emit
 
     require_onnxruntime()
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
@@ -107,22 +105,24 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
             form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
             written = form.model
             if config.profile:
-                written = emit.prepare_export(written, PROFILES[config.profile])
+                written = quantized_form.prepare_export(written, config.profile)
             deployed, interface = cache.with_cache(written, plan.interface)
-            opset = max(opset, emit.least_opset(written))
+            opset = max(opset, quantized_form.least_opset(written))
             to_onnx.write(deployed, made["model.onnx"], interface, opset=opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
         chosen = choose_groups(validation, config.golden, context.seed, config.sizes)
         groups = {name: make_group(model, validation, rows) for name, rows in chosen.items()}
-        moved = _round_biases(model, validation, chosen) if config.profile else {}
+        moved = _round_as_engines(model, validation, chosen) if config.profile else {}
     golden.write(made["golden.safetensors"], groups)
     answered = {name: run_onnx(made["model.onnx"], each) for name, each in groups.items()}
     found = find_differences(answered, groups, validation)
     if config.profile:
         rounded = find_differences(moved, groups, validation)
+        names = [end.name for end in plan.interface.outputs]
+        steps = quantized_form.find_steps(model, names)
         parity = parity_file.describe_quantized(
-            found, _steps(model, plan), rounded=rounded, profile=config.profile, opset=opset
+            found, steps, rounded=rounded, profile=config.profile, opset=opset
         )
         if sentence := parity_file.describe_noise(rounded):
             context.progress.note(sentence)
@@ -137,21 +137,13 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     return made
 
 
-def _steps(model: nn.Module, plan: Blueprint) -> dict[str, float | None]:
-    """Quantization steps by output."""
-    from edgekd.learn.quant import emit
-
-    ends = plan.interface.outputs
-    return {end.name: step for end, step in zip(ends, emit.logit_steps(model), strict=True)}
-
-
-def _round_biases(
+def _round_as_engines(
     model: nn.Module, split: EvaluationSplit, chosen: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, Arrays]:
-    """Outputs by group of the golden samples when only biases are rounded."""
-    from edgekd.learn.quant import int32_bias
+    """Outputs by group of the golden samples when what an engine rounds is rounded, too."""
+    from edgekd.learn import quantized_form
 
-    rounded = int32_bias.round_biases(model)
+    rounded = quantized_form.round_as_engines(model)
     return {name: make_group(rounded, split, rows).outputs for name, rows in chosen.items()}
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ from edgekd.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from torch import nn
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.method.scheme import Scheme
     from edgekd.learn.model_inputs import Inputs
-    from edgekd.learn.quant.post_training import QuantizedStart
+    from edgekd.learn.quant.sensitivity import QuantizationCost
     from edgekd.task import Metric
 
 ROUNDS = 4
@@ -55,7 +57,8 @@ class QuantizeConfig(QuantizeSettings):
 
 
 def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
-    """Give blueprint.json, weights.safetensors, history.json, score.json, sensitivity.json.
+    """Give blueprint.json, weights.safetensors, history.json, score.json, and sensitivity.json
+    or, of weights in blocks, weights.json.
 
     Takes start_blueprint, start_weights, resolved if it trains, train, validation, and knowledge or the teacher's two.
 
@@ -68,9 +71,6 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.parallel import ranks
-    from edgekd.learn.quant import blocks
-    from edgekd.learn.quant import insertion
-    from edgekd.profile import NUMERICS
     from edgekd.task import figure_text
 
     resolved = Arithmetic(precision="fp32", channels_last=False, threads=config.threads or 1)
@@ -99,60 +99,102 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
             break
         left = (*left, *worst[: 2**number])
         context.progress.note(f"{', '.join(left)} kept in float for the {metric.name}")
-    for name in (*started.undone, *started.not_equalized):
-        context.progress.note(
-            f"{name}: left as it was, since rewritten the model answered otherwise"
-        )
-    for name in started.in_float:
-        context.progress.note(f"{name}: stays in float, it has no int8 form")
+    for sentence in started.notes:
+        context.progress.note(sentence)
     context.progress.note(
         f"{config.scheme}: {figure_text(metric, after)} on validation, float "
         f"{figure_text(metric, float_score)}, before learning {figure_text(metric, before)}"
+    )
+    plan = plan.model_copy(update={"edits": (*plan.edits, started.edit)})
+    made = learner.write(started.model, plan, history, given, context)
+    made[started.table] = context.folder / started.table
+    about = {"scheme": config.scheme, "float_score": float_score, "rounds": rounds}
+    about |= {"metric": metric.scale._asdict(), **started.summary}
+    made[started.table].write_bytes(files.pretty_json(about))
+    return made
+
+
+class _Start(NamedTuple):
+    """A quantized model before it learns, and what is told of it."""
+
+    model: nn.Module
+    edit: dict[str, Any]
+    """What makes it of the float model's blueprint."""
+    summary: dict[str, Any]
+    notes: tuple[str, ...]
+    table: str
+    """The file that says more of its layers."""
+    costs: Sequence[QuantizationCost] = ()
+    """What each layer costs, the costliest first, if that was asked."""
+
+
+def _started(
+    config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
+) -> _Start:
+    """The model before it learns."""
+    make = _start_int8 if config.weights is None else _start_blocks
+    try:
+        return make(config, start, plan, left, given)
+    except ValueError as error:
+        raise InputError(f"quantize: {error}") from error
+
+
+def _start_int8(
+    config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
+) -> _Start:
+    from edgekd.learn.quant import blocks
+    from edgekd.learn.quant import insertion
+    from edgekd.learn.quant import post_training
+    from edgekd.profile import NUMERICS
+
+    numerics, forms = NUMERICS[config.scheme], blocks.resolve_forms(config.blocks)
+    found = post_training.quantize(
+        start,
+        plan.interface,
+        numerics,
+        _batches(config, given),
+        method=config.calibration,
+        equalize=config.equalize,
+        correct=config.correct_bias,
+        float_layers=left,
+        every_weight_bits=config.weight_bits,
+        weight_bits=config.layer_bits,
+        with_costs=config.score_drop is not None,
+        learn_steps=config.learn_steps,
+        forms=forms,
     )
     edit = {
         "name": "quantize",
         "scheme": config.scheme,
         "float_layers": list(left),
-        "weight_bits": insertion.find_unusual_bits(started.model, NUMERICS[config.scheme]),
-        "undone": list(started.undone),
-        "scaled": list(started.smoothing.scaled),
-        "blocks": blocks.resolve_forms(config.blocks),
+        "weight_bits": insertion.find_unusual_bits(found.model, numerics),
+        "undone": list(found.undone),
+        "scaled": list(found.smoothing.scaled),
+        "blocks": forms,
     }
-    plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
-    made = learner.write(started.model, plan, history, given, context)
-    made["sensitivity.json"] = context.folder / "sensitivity.json"
-    about = {"scheme": config.scheme, "float_score": float_score, "rounds": rounds}
-    about |= {"metric": metric.scale._asdict(), **started.summary()}
-    made["sensitivity.json"].write_bytes(files.pretty_json(about))
-    return made
+    undone = [*found.undone, *found.not_equalized]
+    notes = [f"{n}: left as it was, since rewritten the model answered otherwise" for n in undone]
+    notes += [f"{name}: stays in float, it has no int8 form" for name in found.in_float]
+    return _Start(found.model, edit, found.summary(), tuple(notes), "sensitivity.json", found.costs)
 
 
-def _started(
+def _start_blocks(
     config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
-) -> QuantizedStart:
-    """The model before it learns."""
-    from edgekd.learn.quant import blocks
-    from edgekd.learn.quant import post_training
-    from edgekd.profile import NUMERICS
+) -> _Start:
+    from edgekd.learn.weight_only.formats import BlockChoice
+    from edgekd.learn.weight_only.start import quantize_weights
 
-    try:
-        return post_training.quantize(
-            start,
-            plan.interface,
-            NUMERICS[config.scheme],
-            _batches(config, given),
-            method=config.calibration,
-            equalize=config.equalize,
-            correct=config.correct_bias,
-            float_layers=left,
-            every_weight_bits=config.weight_bits,
-            weight_bits=config.layer_bits,
-            with_costs=config.score_drop is not None,
-            learn_steps=config.learn_steps,
-            forms=blocks.resolve_forms(config.blocks),
-        )
-    except ValueError as error:
-        raise InputError(f"quantize: {error}") from error
+    assert config.weights is not None
+    choice = BlockChoice(
+        config.weights, config.group, config.symmetric, config.head, config.embeddings, left
+    )
+    batches = _batches(config, given)
+    found = quantize_weights(start, plan.interface, choice, batches, rounding=config.rounding)
+    for layer in () if config.learn_steps else found.layers():
+        layer.quantizer.log_scale.requires_grad_(False)
+    forms = {name: form._asdict() for name, form in found.plan.formats.items()}
+    edit = {"name": "quantize-weights", "layers": forms}
+    return _Start(found.model, edit, found.summary(), found.notes(), "weights.json")
 
 
 def _batches(config: QuantizeConfig, given: Given) -> Callable[[], Iterator[Inputs]]:
@@ -169,7 +211,7 @@ def _batches(config: QuantizeConfig, given: Given) -> Callable[[], Iterator[Inpu
 
 def _learned(
     config: QuantizeConfig,
-    started: QuantizedStart,
+    started: _Start,
     start: nn.Module,
     plan: Blueprint,
     outputs: Arrays,

@@ -12,7 +12,7 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn import deployment
-from edgekd.learn.settings import NumericsSettings
+from edgekd.learn.quantize_settings import NumericsSettings
 from tests.learn.blueprint_example import image_blueprint
 
 PLAN = image_blueprint(builder="own", classes=4, channels=3, height=8, width=8)

@@ -22,6 +22,7 @@ from edgekd.learn.task_fit import TaskEnds
 from edgekd.learn.view_settings import Views
 from edgekd.named_member import NamedMember
 from edgekd.recipe import agreement
+from edgekd.recipe import quantization
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.target import Target
 from edgekd.table import Member
@@ -150,7 +151,7 @@ def test_4_bits_need_an_operator_set_that_has_them() -> None:
         is None
     )
     assert agreement.find_fault(INT8, targets, Views(), 18) is None
-    assert (agreement.least_opset(int4), agreement.least_opset(INT8)) == (21, 0)
+    assert (quantization.least_opset(int4), quantization.least_opset(INT8)) == (21, 0)
 
 
 @pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])

@@ -20,6 +20,9 @@ EDITS: dict[str, Member] = {
     "quantize": Member(
         "edgekd.learn.edits.quantize", "apply", "traced, batch norms folded, quantizers put in"
     ),
+    "quantize-weights": Member(
+        "edgekd.learn.edits.quantize_weights", "apply", "weights alone stored in blocks"
+    ),
     "reuse": Member(
         "edgekd.learn.edits.reuse", "apply", "answers through a projector and another's classifier"
     ),

@@ -24,14 +24,16 @@ from edgekd.runtimes.openvino.session import OpenVinoSession
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
-HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-"""Int8 is in the file; the hint is for what is not quantized in it."""
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32", "int4": "f32"}
+"""Int8 and int4 are in the file; the hint is for what is not quantized in it."""
 CAPABILITIES: dict[Precision, str] = {
     "fp32": "FP32",
     "bf16": "BF16",
     "fp16": "FP16",
     "int8": "INT8",
+    "int4": "INT8",
 }
+"""Weights in 4 bits are read for products in int8."""
 
 
 def why_not() -> str | None:
