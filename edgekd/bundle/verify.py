@@ -44,7 +44,6 @@ from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.profile import QUANTIZED
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ PREPROCESSING = "preprocessing"
 LEAST_DIFFERENCE = 1e-4
 """Of an input made again from its pixels, in units of the input: two ways to round."""
 INSTRUCTIONS = "instruction set"
-SHARED = ("fp32", *QUANTIZED)
+SHARED = ("fp32", "int8", "int4")
 """Precisions in which every engine must give the trained model's own answers."""
 
 

@@ -147,7 +147,7 @@ def _start_int8(
     from edgekd.learn.quant import post_training
     from edgekd.profile import NUMERICS
 
-    numerics, forms = NUMERICS[config.scheme], blocks.resolve_forms(config.blocks)
+    numerics, forms = NUMERICS[config.scheme], blocks.resolve_forms(dict[str, Any](config.blocks))
     found = post_training.quantize(
         start,
         plan.interface,

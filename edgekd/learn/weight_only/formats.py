@@ -114,7 +114,7 @@ def find_layers(model: nn.Module, example: Inputs) -> dict[str, nn.Linear | nn.E
         if type(module) is nn.Linear or (type(module) is nn.Embedding and module.max_norm is None):
 
             def note(layer: nn.Module, _taken: object, name: str = name) -> None:
-                found.setdefault(name, layer)  # type: ignore[arg-type]
+                found.setdefault(name, layer)
 
             hooks.append(module.register_forward_pre_hook(note))
     try:

@@ -49,7 +49,7 @@ def insert_quantizers(model: nn.Module, formats: Mapping[str, BlockFormat]) -> N
         quantizer = BlockQuantizer((rows, width), form).to(layer.weight.device)
         shared = layer.weight
         parametrize.register_parametrization(layer, "weight", quantizer, unsafe=True)
-        held = layer.parametrizations.weight  # type: ignore[union-attr]
+        held = layer.parametrizations.weight
         held.original = shared  # what is tied stays tied
 
 
@@ -61,7 +61,7 @@ def find_layers(model: nn.Module) -> dict[str, BlockLayer]:
             module
         ):
             continue
-        chain = module.parametrizations["weight"]  # type: ignore[index]
+        chain = module.parametrizations["weight"]
         if isinstance(chain[0], BlockQuantizer):
             found[name] = BlockLayer(module, chain[0], chain.original)
     return found

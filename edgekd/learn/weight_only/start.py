@@ -122,7 +122,7 @@ def quantize_weights(
             module,
             want,
             lambda: judged,
-            interface.outputs,  # type: ignore[arg-type]
+            interface.outputs,
         )
         if tried[method] == min(tried.values()):
             taken, best = method, _copy_state(module)
