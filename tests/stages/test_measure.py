@@ -37,7 +37,7 @@ from tests import text_example
 from tests.bench.test_scores import texts
 
 QUICK = stage.MeasureSettings(
-    processes_max=6, min_time_s=0.02, max_time_s=0.03, max_warmup_s=0.2, half_width=1.0
+    processes_max=6, min_time_s=0.02, max_time_s=0.03, max_warmup_s=0.05, half_width=1.0
 )
 
 

@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 from edgekd import cli
+from tests import brief_example
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPE = ROOT / "pipelines" / "quickstart.yaml"
@@ -39,10 +40,12 @@ SMALL = (
     'targets=[{"runtime": "onnxruntime"}, {"runtime": "openvino", "precision": ["fp32"]}]',
     "measure.processes_max=6",
     "measure.min_time_s=0.02",
-    "measure.max_time_s=0.05",
-    "measure.max_warmup_s=0.2",
+    "measure.max_time_s=0.02",
+    "measure.max_warmup_s=0.05",
     "budget={}",
 )
+
+brief_measurements = brief_example.brief_measurements
 
 
 class Ran(NamedTuple):

@@ -23,7 +23,7 @@ student:
   train: {epochs: 2, learning_rate: 0.02, precision: fp32, channels_last: true, threads: 1}
 learn: %s
 targets: [{runtime: onnxruntime, precision: %s}]
-measure: {processes_max: 6, min_time_s: 0.02, max_time_s: 0.05, max_warmup_s: 0.2}
+measure: {processes_max: 6, min_time_s: 0.02, max_time_s: 0.02, max_warmup_s: 0.05}
 budget: {score_drop: 60, shrink: 0.5}
 """
 QUANTIZE = "[{step: quantize, train: null, calibration: min-max}]"

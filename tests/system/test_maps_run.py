@@ -54,7 +54,7 @@ learn:
   - {step: distil, knowledge: online, losses: [{name: kd, temperature: 1.0}]}
   - {step: quantize, calibration: min-max, train: null}
 targets: [{runtime: onnxruntime, precision: [int8]}]
-measure: {processes_max: 6, min_time_s: 0.01, max_time_s: 0.02, max_warmup_s: 0.1}
+measure: {processes_max: 6, min_time_s: 0.01, max_time_s: 0.02, max_warmup_s: 0.05}
 """
 
 

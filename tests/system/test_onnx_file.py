@@ -25,10 +25,10 @@ data: {source: "arrays:samples.npz"}
 student: {model: "onnx:model.onnx"}
 learn: [{step: quantize}]
 targets: [{runtime: onnxruntime, precision: [fp32, int8], threads: 1}]
-measure: {processes_max: 6, half_width: 0.5, min_time_s: 0.02, max_time_s: 0.05, max_warmup_s: 0.2}
+measure: {processes_max: 6, half_width: 0.5, min_time_s: 0.02, max_time_s: 0.02, max_warmup_s: 0.05}
 """
 RUNTIMES = ("onnxruntime", "openvino")
-QUICK = ("processes_max=6", "min_time_s=0.02", "max_time_s=0.05", "max_warmup_s=0.2")
+QUICK = ("processes_max=6", "min_time_s=0.02", "max_time_s=0.02", "max_warmup_s=0.05")
 
 
 def make(folder: Path, model: onnx.ModelProto, *shape: int) -> Path:

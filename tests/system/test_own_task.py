@@ -19,9 +19,9 @@ SHORT = (
     "student.train.epochs=2",
     "learn.1.train.epochs=1",
     "measure.processes_max=6",
-    "measure.max_time_s=0.1",
+    "measure.max_time_s=0.02",
     "measure.min_time_s=0.02",
-    "measure.max_warmup_s=0.2",
+    "measure.max_warmup_s=0.05",
     "views.count=1",
     "targets=[{runtime: onnxruntime, precision: [int8]}, {runtime: openvino, precision: [int8]}]",
 )

@@ -114,7 +114,8 @@ def bundle(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("outside")
     command = installed(wheel, folder / "environment", {"learn", "openvino"})
     shutil.copyfile(ROOT / "pipelines" / "quickstart.yaml", folder / "recipe.yaml")
-    sets = [part for text in SMALL for part in ("--set", text)]
+    short = ('targets=[{"runtime": "openvino", "precision": ["fp32"]}]', "student.train.epochs=1")
+    sets = [part for text in (*SMALL, *short) for part in ("--set", text)]
     run(command, "compress", "recipe.yaml", "--store", "store", *sets, folder=folder)
     assert "openvino" in run(command, "doctor", folder=folder)
     return folder / "runs" / "quickstart" / "bundle"
