@@ -111,6 +111,7 @@ def _distil(
         "resolved": (tuned, "resolved.json"),
         **teaching.teacher_inputs(recipe, step),
         **_goes_on(recipe, step, earlier),
+        **_lost_from(step, earlier),
     }
     counts = ("opacus",) if words.private is not None else ()
     origin = origins.join(
@@ -133,6 +134,13 @@ def _goes_on(recipe: Recipe, step: Distillation, earlier: Sequence[LearningStep]
     if loaded or any(other.changes_layers for other in earlier):
         return _start(before)
     return {"start_weights": (before, "weights.safetensors")}
+
+
+def _lost_from(step: Distillation, earlier: Sequence[LearningStep]) -> wiring.Takes:
+    """The student before it was made smaller, by which its recovery sees whether it lost anything."""
+    if not step.is_recovery:
+        return {}
+    return wiring.model_inputs(_before(earlier[:-1]), prefix="whole_")
 
 
 def _reduce(recipe: Recipe, step: Reduction, before: str, device: Device) -> Step:

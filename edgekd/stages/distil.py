@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from edgekd.learn.privacy.dp_sgd import Privacy
 
 
+PARTS = ("blueprint", "weights")
+"""Of a model: the files that are the same where nothing was taken from it."""
+
+
 class DistilConfig(Settings):
     """Learner, teachers, losses and training of one distillation."""
 
@@ -67,7 +71,8 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     or something is trained beside the student.
 
     With a `start_weights` input the student goes on from there, else it starts afresh; with a
-    `start_blueprint`, too, it is the model built by that, with all of its edits.
+    `start_blueprint`, too, it is the model built by that, with all of its edits. What came as the `whole_blueprint`
+    and `whole_weights` has lost nothing: it has nothing to recover and is given as it is.
     """
     load_torch()
     import torch
@@ -80,6 +85,11 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.assembly.participants import Participants
     from edgekd.learn.training.batches import fit_batch
 
+    if has_lost_nothing(given):
+        context.progress.note("it was not made smaller: there is nothing to recover")
+        paths = given["start_blueprint"], given["start_weights"]
+        model = blueprint.load(*paths, allow_code=context.allow_code)
+        return learner.write(model, blueprint.read(paths[0]), [], given, context)
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
     training = fit_batch(config.train, len(samples), context.progress.note)
@@ -132,6 +142,12 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
         told = {"layers": rows, "trained_beside": whole.companion_parameters}
         made["layers.json"].write_bytes(files.canonical_json(told))
     return made
+
+
+def has_lost_nothing(given: Given) -> bool:
+    """Return whether a student that was to be made smaller is what it was before."""
+    pairs = [(given.get(f"start_{part}"), given.get(f"whole_{part}")) for part in PARTS]
+    return all(now and was and now.read_bytes() == was.read_bytes() for now, was in pairs)
 
 
 def explain_whole(scheme: NamedMember, inherit: InheritSettings | None) -> str:

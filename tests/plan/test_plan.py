@@ -186,6 +186,8 @@ def test_each_step_goes_on_from_the_one_before(tmp_path: Path) -> None:
     assert "start_weights" not in steps["distil"].takes
     assert steps["prune-recover"].stage is steps["distil"].stage
     assert steps["prune-recover"].takes["teacher_weights"][0] == "teacher"
+    assert steps["prune-recover"].takes["whole_weights"] == ("distil", "weights.safetensors")
+    assert "whole_weights" not in steps["distil"].takes
     assert steps["export-student"].takes["weights"][0] == "factorize"
     assert steps["choose"].takes["reference_score"][0] == "teacher"
     for label in ("prune", "factorize"):

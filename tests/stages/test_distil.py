@@ -101,10 +101,10 @@ class Place:
         words = knowledge.KnowledgeConfig.model_validate(config)
         return knowledge.run(words, given, context or self.context())
 
-    def learn(self, *losses: Any, stored: dict[str, Path] | None = None) -> bytes:
+    def learn(self, *losses: Any, stored: dict[str, Path] | None = None, **start: Path) -> bytes:
         live = {f"teacher_{name}": path for name, path in self.teacher.items()}
         beside = {f"knowledge/{name}": path for name, path in (stored or {}).items()}
-        given = {**self.data, **self.validation, **self.resolved, **(beside or live)}
+        given = {**self.data, **self.validation, **self.resolved, **(beside or live), **start}
         config = {
             "model": STUDENT,
             "losses": losses,
@@ -214,3 +214,20 @@ def test_strange_lists_of_layers_are_refused() -> None:
     ):
         with pytest.raises(ValueError):
             parse_layers(value)
+
+
+def test_what_lost_nothing_is_given_as_it_is_and_what_lost_anything_learns(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    start = {f"start_{name}": path for name, path in place.teacher.items()}
+    whole = {f"whole_{name}": path for name, path in place.teacher.items()}
+    was = whole["whole_weights"].read_bytes()
+    assert place.learn("cross-entropy", **start, **whole) == was
+    assert place.learn("cross-entropy", **start) != was
+    torch.manual_seed(2)
+    (tmp_path / "other").mkdir()
+    other = blueprint.save(blueprint.build(PLAN), PLAN, tmp_path / "other")
+    whole["whole_weights"] = other["weights.safetensors"]
+    assert place.learn("cross-entropy", **start, **whole) not in (
+        was,
+        whole["whole_weights"].read_bytes(),
+    )
