@@ -17,9 +17,9 @@ def model(folder: Path, name: str, run_ms: int) -> Path:
 
 def test_before_and_after_keep_their_places(tmp_path: Path) -> None:
     decider = Decider(runtime="null", processes=2, timeout_s=60.0)
-    slow, fast = model(tmp_path, "slow", 60), model(tmp_path, "fast", 20)
+    slow, fast = model(tmp_path, "slow", 20), model(tmp_path, "fast", 4)
     found = decider.time_pair(slow, fast, local.DEVICE)
-    assert found.before_ms >= 60 and found.after_ms >= 20 and found.ratio > 1
+    assert found.before_ms >= 20 and found.after_ms >= 4 and found.ratio > 1
     assert found.ratio_ci95 is None  # two processes carry none
 
 
