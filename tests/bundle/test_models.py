@@ -173,12 +173,18 @@ HOSTILE: dict[str, Change] = {
 }
 
 
+RENAMED = tuple(HOSTILE)[:5]
+"""Refused before any file of such a name is looked for."""
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_table_is_refused_in_a_line(made: Path, name: str) -> None:
     sign(made, HOSTILE[name])
     with pytest.raises(InputError) as caught:
         bundle.load_bundle(made)
-    assert "\n" not in caught.value.line() and len(caught.value.line()) < 600
+    line = caught.value.line()
+    assert "\n" not in line and len(line) < 600
+    assert ("want model-2.onnx with golden-2.safetensors" in line) == (name in RENAMED)
 
 
 def test_buckets_without_golden_answers_are_refused(tmp_path: Path) -> None:

@@ -4,20 +4,28 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekd import bundle
 from edgekd import files
 from edgekd.bench.machine import host
+from edgekd.bench.sized_scores import score_by_size
 from edgekd.bundle import archive
 from edgekd.bundle import signature
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.gate import ComparedPair
+from edgekd.gate import EvaluationSamples
+from edgekd.gate import compute_score_rows
 from edgekd.gating import sides
+from edgekd.tasks import classification
 from tests import bundle_example
 from tests import gate_example
 from tests import report_example
+from tests.bench.test_scores import texts
+from tests.bundle import sized_example
 from tests.bundle.test_signature import write_keys
 
 DIGEST = report_example.DIGEST
@@ -144,3 +152,22 @@ def test_no_more_threads_than_there_are_cores(
     folder = bundle_example.make(tmp_path / "parts", rows=[row])
     with sides.open_side(folder) as found:
         assert sides.compile_side(found, local.DEVICE, tmp_path / "scratch").engine.threads == 2
+
+
+def test_a_bundle_with_an_engine_for_each_size_is_judged_by_all_of_them(tmp_path: Path) -> None:
+    """The score is asked of the engine for each text's size; the bytes are those of all files."""
+    (tmp_path / "parts").mkdir()
+    made = sized_example.make(tmp_path / "parts")
+    with sides.open_side(made) as told:
+        side = sides.compile_side(told, local.DEVICE, tmp_path / "scratch")
+    assert side.sized is not None and side.sized.bounds == (sized_example.BOUND,)
+    assert [each.runtime for each in side.sized.engines] == ["onnxruntime", "openvino"]
+    sizes = [
+        sum(path.stat().st_size for path in each.files.values()) for each in side.sized.engines
+    ]
+    assert side.size_bytes == sum(sizes) and side.engine.runtime == "onnxruntime"
+    split, _ = texts(tmp_path, 20)
+    pair = ComparedPair(side, side, EvaluationSamples(split, 20, "texts", "0" * 64), "here")
+    metric, rows = compute_score_rows(pair, side, pair.samples, 60.0)
+    want = score_by_size(side.sized, split, told.bundle.dataset, classification.TASK)
+    np.testing.assert_array_equal(rows, want[metric.name])
