@@ -1,10 +1,14 @@
-"""A choice by the length of a text beside one file for all lengths: the bundle of a whole run, timed again as it ships.
+"""An engine for each length of a text beside one for all lengths: the real all-MiniLM-L6-v2, four engines of it.
 
-    python benchmarks/by_size/measure.py --folder /tmp/by-size
+    python benchmarks/by_size/measure.py make MINILM_FOLDER WORK_FOLDER
+    python benchmarks/by_size/measure.py choose WORK_FOLDER
+    python benchmarks/by_size/measure.py again WORK_FOLDER
 
-An encoder of bytes (4 layers, width 256) learns sections of Debian packages from texts of 8 to 256 bytes, becomes int8,
-and is timed at 16, 64 and 256 bytes on ONNX Runtime and OpenVINO, one thread. `by_size.json` holds what the run chose,
-and each file of its bundle at each length, measured once more in processes that take turns, beside the one for all.
+`make` exports the encoder (pooled, of length 1) and quantizes it with ONNX Runtime's own tools: dynamic per channel, and
+static as it comes. `choose` asks each engine for the vectors of real texts, refuses what lies below the task's least
+agreement with the float vectors, times the others at 16, 64 and 256 tokens and chooses as a run does. `again` times what
+was chosen beside the one for all in fresh processes that take turns. Lengths count by the titles and bodies of
+examples/sentence-encoder. `by_size.json` holds all of it.
 """
 
 from __future__ import annotations
@@ -12,174 +16,258 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+import numpy as np
 
-from edgekd import bundle
 from edgekd.bench import session
-from edgekd.bench import sized_calls
+from edgekd.bench.answers import Answers
+from edgekd.bench.answers import refuse_below_floor
+from edgekd.bench.budget import Budget
+from edgekd.bench.build import build_engine
+from edgekd.bench.call import CallPlan
+from edgekd.bench.call import InputPlan
+from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
+from edgekd.bench.outputs import compute_outputs
+from edgekd.bench.outputs import write_inputs
+from edgekd.bench.rows import blank_row
+from edgekd.bench.rows import fill_row
+from edgekd.bench.rows import resize_row
 from edgekd.bench.statistics import summarize_processes
-from edgekd.bundle import engine as bundle_engine
-from edgekd.bundle import models as bundle_models
-from edgekd.bundle.models import BundledModel
+from edgekd.bench.status import OK
+from edgekd.bench.status import Status
+from edgekd.bench.timing import Steady
+from edgekd.bench.timing import WarmUp
+from edgekd.dataset import Dataset
+from edgekd.runtime import Precision
+from edgekd.stages.choose import choose_row
+from edgekd.task import Scale
+from edgekd.tasks import sentence_embedding
 
 HERE = Path(__file__).parent
-DESCRIPTIONS = HERE.parents[1] / "examples" / "package-sections" / "packages.jsonl.gz"
-SIZES = (16, 64, 256)
-COUNT = 900
-TRAIN = {
-    "epochs": 1,
-    "batch_size": 32,
-    "optimizer": "adamw",
-    "learning_rate": 0.001,
-    "precision": "fp32",
-    "channels_last": False,
-    "threads": 1,
-}
-RECIPE: dict[str, Any] = {
-    "name": "by-size",
-    "seed": 0,
-    "data": {"source": {"name": "jsonl", "reference": "texts.jsonl", "longest": SIZES[-1]}},
-    "views": {"count": 1},
-    "student": {
-        "model": {"name": "text-encoder", "layers": 4, "width": 256, "heads": 4},
-        "train": TRAIN,
-    },
-    "learn": [
-        {"step": "distil", "losses": ["cross-entropy"]},
-        {"step": "quantize", "calibration": "min-max", "train": None},
-    ],
-    "targets": [
-        {"runtime": "onnxruntime", "precision": ["fp32", "int8"], "threads": [1]},
-        {"runtime": "openvino", "precision": ["fp32", "bf16", "int8"], "threads": [1]},
-    ],
-    "measure": {
-        "sizes": {"text_length": list(SIZES)},
-        "min_time_s": 0.05,
-        "max_time_s": 0.2,
-        "processes_max": 8,
-    },
-}
+PAIRS = HERE.parents[1] / "examples" / "sentence-encoder" / "pairs.jsonl.gz"
+SIZES, USUAL, VOCABULARY = (16, 64, 256), 64, 30_522
+DATA = Dataset(task="sentence-embedding", inputs={}, targets={})
+ASKED, CALIBRATED = 64, 32
+"""Texts whose vectors are compared, and those by which static ranges are found."""
+CANDIDATES: tuple[tuple[str, Precision, str, str], ...] = (
+    ("onnxruntime", "fp32", "", "float.onnx"),
+    ("openvino", "bf16", "", "float.onnx"),
+    ("onnxruntime", "int8", "dynamic", "dynamic.onnx"),
+    ("onnxruntime", "int8", "static", "static.onnx"),
+)
+RULES = session.Rules(
+    processes_min=6,
+    processes_max=6,
+    budget_s=200.0,
+    warm_up=WarmUp(window_ns=20_000_000, max_ns=400_000_000),
+    steady=Steady(min_ns=150_000_000, max_ns=300_000_000),
+)
 
 
-def make_texts() -> Iterator[dict[str, str]]:
-    """Yield texts of one section each: a third cut to 16 bytes, a third to 64, a third joined to 256."""
-    with gzip.open(DESCRIPTIONS, "rt", encoding="utf-8") as file:
+def read_texts(folder: Path, longest: int = SIZES[-1]) -> list[list[int]]:
+    """The tokens of every title and body, cut to the longest size."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(longest)
+    with gzip.open(PAIRS, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-    by_label: dict[str, list[str]] = {}
-    for row in rows:
-        by_label.setdefault(row["label"], []).append(row["text"])
-    for number in range(COUNT):
-        label = sorted(by_label)[number % len(by_label)]
-        texts, start = by_label[label], number // len(by_label)
-        joined = "; ".join(texts[(start + at) % len(texts)] for at in range(8))
-        yield {
-            "text": joined[: SIZES[number // len(by_label) % len(SIZES)]].strip(),
-            "label": label,
-        }
+    texts = [row[name] for row in rows for name in ("title", "body")]
+    return [each.ids for each in tokenizer.encode_batch(texts)]
 
 
-def time_engines(folder: Path, scratch: Path) -> dict[str, Any]:
-    """Each bucket's engine and the one for all, at each size: median ms, its interval, and how many times faster."""
-    found = bundle.load_bundle(folder)
-    usual = bundle_models.usual_model(found)
-    models = bundle_models.models_by_size(found) or [usual]
-    bounds = bundle_models.list_bounds(found)
-    usual_sizes = sized_calls.usual_sizes(found.interface, found.golden)
-    calls = {}
-    for size in SIZES:  # planned beside another size, so that the usual one is not left out
-        beside = dict.fromkeys(usual_sizes, 1)
-        (call,) = sized_calls.plan_sized_calls({"text_length": [size]}, found.interface, beside)
-        calls[size] = call
-    subjects, pairs = [], {}
-    for size, call in calls.items():
-        number = sum(size > bound for bound in bounds)
-        names = []
-        for role, model in (("one for all", usual), ("by size", models[number])):
-            engine = _prepare(model, scratch / f"{size}-{role.replace(' ', '-')}")
-            names.append(f"{role} {size}")
-            subjects.append(session.Subject(names[-1], engine, call=call))
-        same = models[number].chosen.name == usual.chosen.name
-        pairs[size] = (*names, models[number].chosen.name, same)
-    rules = session.Rules(processes_min=12, processes_max=12, budget_s=340.0)
+def make(folder: Path, work: Path) -> None:
+    """Write float.onnx, dynamic.onnx, static.onnx and texts.json."""
+    import torch
+    from onnxruntime.quantization import CalibrationDataReader
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization import quantize_dynamic
+    from onnxruntime.quantization import quantize_static
+    from transformers import AutoModel
+
+    class Encoder(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = AutoModel.from_pretrained(folder, attn_implementation="eager")
+
+        def forward(self, text: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
+            states = self.inner(input_ids=text, attention_mask=text_mask).last_hidden_state
+            mask = text_mask[..., None].to(states.dtype)
+            mean = (states * mask).sum(1) / mask.sum(1)
+            return torch.nn.functional.normalize(mean, dim=1)
+
+    texts = read_texts(folder)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "texts.json").write_text(json.dumps(texts))
+    ids = torch.ones(2, 7, dtype=torch.int64)
+    torch.onnx.export(
+        Encoder().eval(),
+        (ids, ids),
+        work / "float.onnx",
+        dynamo=True,
+        external_data=False,
+        input_names=["text", "text_mask"],
+        output_names=["vectors"],
+        dynamic_shapes=[{0: "batch", 1: "text_length"}] * 2,
+        opset_version=18,
+    )
+    quantize_dynamic(
+        work / "float.onnx", work / "dynamic.onnx", per_channel=True, weight_type=QuantType.QInt8
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = iter(texts[:CALIBRATED])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            tokens = next(self.left, None)
+            return None if tokens is None else to_inputs([tokens])
+
+    quantize_static(work / "float.onnx", work / "static.onnx", Reader(), per_channel=True)
+
+
+def to_inputs(texts: list[list[int]]) -> dict[str, np.ndarray]:
+    """Tokens filled up to the longest, and which of them count."""
+    longest = max(map(len, texts))
+    ids = np.array([each + [0] * (longest - len(each)) for each in texts], np.int64)
+    mask = np.array([[1] * len(each) + [0] * (longest - len(each)) for each in texts], np.int64)
+    return {"text": ids, "text_mask": mask}
+
+
+def plan_call(size: int) -> CallPlan:
+    """A call of so many tokens, all of which count."""
+    shape = (None, size)
+    inputs = {"text": InputPlan(shape, VOCABULARY), "text_mask": InputPlan(shape, None, 1.0)}
+    return CallPlan(inputs, label=f"text_length={size}", sizes={"text_length": size})
+
+
+def prepare(work: Path) -> list[tuple[Candidate, Engine, dict[str, Any]]]:
+    """Each candidate with its engine and what its build says."""
+    found = []
+    for runtime, precision, profile, file in CANDIDATES:
+        folder = work / f"{runtime}-{precision}-{profile}"
+        folder.mkdir(exist_ok=True)
+        built = build_engine(work / file, runtime, precision, folder, timeout_s=200.0, kernels=True)
+        if "not_measured" in built:
+            raise SystemExit(f"{runtime} {precision}: {built['not_measured']}")
+        paths = {name: folder / each for name, each in built["files"].items()}
+        engine = Engine(runtime, precision, 1, paths, tensors=f"int8-{profile}" if profile else "")
+        candidate = Candidate(
+            name=f"student-{engine.label()}",
+            model="student",
+            runtime=runtime,
+            precision=precision,
+            profile=profile,
+            threads=(1,),
+        )
+        about = {"runtime_version": built["version"], "kernels": built["kernels"]}
+        found.append((candidate, engine, {**about, "size_bytes": built["size_bytes"]}))
+    return found
+
+
+def choose(work: Path) -> dict[str, Any]:
+    """Rows of all candidates at all sizes, and what is chosen of them."""
+    texts = json.loads((work / "texts.json").read_text())
+    lengths = np.array([len(each) for each in texts])
+    bounds = np.searchsorted(SIZES[:-1], lengths)
+    shares = {size: float((bounds == n).mean()) for n, size in enumerate(SIZES)}
+    every = len(texts) // ASKED
+    asked = sorted((texts[n * every] for n in range(ASKED)), key=len)
+    inputs = write_inputs(to_inputs(asked), work / "asked.split")
+    rows: list[dict[str, Any]] = []
+    subjects: list[session.Subject] = []
+    wanted = None
+    for candidate, engine, about in prepare(work):
+        vectors = compute_outputs(engine, inputs)["vectors"]
+        wanted = vectors if wanted is None else wanted
+        decided = [sentence_embedding.decide({"embedding": v}, DATA) for v in (vectors, wanted)]
+        cosine = float(sentence_embedding.agree(*decided).mean())
+        answers = Answers({"cosine": cosine}, None, None, cosine, Status())
+        answers = refuse_below_floor(answers, cosine, sentence_embedding.TASK.least_agreement)
+        name = engine.label()
+        row = blank_row(name, candidate, engine, about, answers, {"text_length": USUAL})
+        for size in (USUAL, *(size for size in SIZES if size != USUAL)):
+            own = row if size == USUAL else resize_row(row, plan_call(size))
+            rows.append({**own, "share": shares[size]})
+            if answers.status.word == OK:
+                subjects.append(session.Subject(own["name"], engine, call=plan_call(size)))
+    done = {each.subject.name: each for each in session.measure_subjects(subjects, RULES)}
+    rows = [fill_row(row, done.get(row["name"])) for row in rows]
+    choice = choose_row(rows, Budget(), 1.0, [Scale("cosine")])
+    return {"shares": shares, "rows": rows, "choice": choice}
+
+
+def again(work: Path, chosen: dict[str, Any]) -> list[dict[str, Any]]:
+    """The engine of each size beside the one for all, in turns."""
+    engines = {engine.label(): engine for _, engine, _ in prepare(work)}
+    buckets, one = chosen["by_size"]["buckets"], chosen["chosen"]
+    subjects = []
+    for each in buckets:
+        for name in dict.fromkeys((one, each["row"])):
+            call = plan_call(each["size"])
+            subjects.append(session.Subject(f"{name} {each['size']}", engines[name], call=call))
+    rules = RULES._replace(processes_min=8, processes_max=8)
     done = {each.subject.name: each for each in session.measure_subjects(subjects, rules)}
     rows = []
-    for size, (one, other, name, same) in pairs.items():
-        figures: dict[str, Any] = {}
-        for role, subject in (("one_for_all", one), ("by_size", other)):
-            summary = summarize_processes(done[subject].medians_ns())
-            figures[f"{role}_ms"] = summary.value / 1e6
-            interval = summary.interval
-            figures[f"{role}_ci95_ms"] = interval and [interval.low / 1e6, interval.high / 1e6]
-        times = figures["one_for_all_ms"] / figures["by_size_ms"]
-        surely_slower = (
-            not same and figures["by_size_ci95_ms"][0] > figures["one_for_all_ci95_ms"][1]
+    for each in buckets:
+        ours, theirs = (done[f"{name} {each['size']}"] for name in (each["row"], one))
+        mine, its = (summarize_processes(found.medians_ns()) for found in (ours, theirs))
+        low, high = (
+            (its.interval.low / mine.interval.high, its.interval.high / mine.interval.low)
+            if mine.interval and its.interval
+            else (None, None)
         )
         rows.append(
             {
-                "size": size,
-                "engine": name,
-                "is_one_for_all": same,
-                **figures,
-                "times_faster": times,
-                "is_surely_slower": surely_slower,
+                "size": each["size"],
+                "engine": each["row"],
+                "ms": mine.value / 1e6,
+                "one_for_all": one,
+                "one_for_all_ms": its.value / 1e6,
+                "times_faster": its.value / mine.value,
+                "times_faster_ci95": [1.0, 1.0] if each["row"] == one else [low, high],
+                "processes": len(ours.processes),
             }
         )
-    return {"one_for_all": usual.chosen.name, "rows": rows}
-
-
-def _prepare(model: BundledModel, scratch: Path) -> Engine:
-    scratch.mkdir()
-    engine = bundle_engine.prepare_engine(model, None, scratch)
-    if isinstance(engine, str):
-        raise SystemExit(engine)
-    return engine
+    return rows
 
 
 def main() -> None:
-    """Run the recipe, where the folder has no run yet; time its bundle; write the result."""
+    """Carry out one of the three steps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the run goes")
-    parser.add_argument("--only-run", action="store_true", help="stop behind the run")
+    parser.add_argument("step", choices=("make", "choose", "again"))
+    parser.add_argument("folders", nargs="+", type=Path)
     asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(row) for row in make_texts()]
-    (asked.folder / "texts.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    (asked.folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
-    verb = [sys.executable, "-m", "edgekd", "compress", "recipe.yaml", "--run-dir", "run"]
-    subprocess.run([*verb, "--store", "store", "--quiet"], cwd=asked.folder, check=True)
-    if asked.only_run:
+    work = asked.folders[-1]
+    if asked.step == "make":
+        make(asked.folders[0], work)
         return
-    run = json.loads((asked.folder / "run" / "result.json").read_bytes())
-    with tempfile.TemporaryDirectory() as scratch:
-        again = time_engines(asked.folder / "run" / "bundle", Path(scratch))
-    models = (asked.folder / "run" / "bundle").glob("model*.onnx")
+    path = work / "chosen.json"
+    if asked.step == "choose":
+        path.write_text(json.dumps(choose(work), indent=1))
+    found = json.loads(path.read_text())
     here = host.describe_host()
+    kept = ("name", "status", "reason", "float_agreement", "size_bytes", "latency_p50_ms")
     result = {
-        "command": "python benchmarks/by_size/measure.py --folder /tmp/by-size",
-        "processor": here.facts.get("cpu"),
+        "command": "make MINILM_FOLDER WORK_FOLDER; choose WORK_FOLDER; again WORK_FOLDER",
+        "machine": {name: here.facts.get(name) for name in ("cpu", "cores", "arch")},
         "versions": here.versions,
-        "chosen": run["chosen"],
-        "why": run["why"],
-        "by_size": run.get("by_size"),
-        "candidates": [
-            {key: row.get(key) for key in ("name", "score", "float_agreement", "latency_p50_ms")}
-            for row in run["candidates"]
+        "shares": found["shares"],
+        "rows": [
+            {name: row.get(name) for name in (*kept, "latency_ci95_ms", "sizes")}
+            for row in found["rows"]
         ],
-        "bundle_bytes": {path.name: path.stat().st_size for path in sorted(models)},
-        "again": again,
+        "choice": {name: found["choice"].get(name) for name in ("chosen", "why", "by_size")},
+        "again": again(work, found["choice"]) if asked.step == "again" else None,
     }
-    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
+    text = json.dumps(result, indent=1) + "\n"
     (HERE / "by_size.json").write_text(text, encoding="utf-8")
-    print(text)
+    print(found["choice"]["why"], json.dumps(result["again"], indent=1))
 
 
 if __name__ == "__main__":
