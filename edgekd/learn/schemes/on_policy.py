@@ -73,9 +73,14 @@ def on_policy(
         top: how many of the likeliest tokens are drawn from; 0 is all.
         teacher_mix: the teacher's part of the probabilities that a token is drawn from.
 
-    Raises (in a lesson):
-        ValueError: if a batch is no tokens and their mask.
+    Raises:
+        ValueError: if no text is longer than the prompt; in a lesson, if a batch is no tokens and their mask.
     """
+    longest = samples.dataset.sizes().get("longest", 0)
+    if prompt_tokens >= longest:
+        raise ValueError(
+            f"prompt_tokens: got {prompt_tokens}, want fewer than the texts' {longest}"
+        )
     teacher_function = run_teacher(teacher, None)
     sampling = Sampling(temperature, top)
 

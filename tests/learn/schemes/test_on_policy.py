@@ -180,7 +180,9 @@ def test_other_data_are_refused() -> None:
     student, teacher = networks()
     images = batch()._replace(inputs=(torch.zeros(4, 1, 8, 8),))
     with pytest.raises(ValueError, match="want tokens .B, N. and their mask"):
-        on_policy(student, teacher, SAMPLES).lessons(student, images)
+        on_policy(student, teacher, SAMPLES, prompt_tokens=PROMPT).lessons(student, images)
+    with pytest.raises(ValueError, match="prompt_tokens: got 8, want fewer than the texts' 8"):
+        on_policy(student, teacher, SAMPLES, prompt_tokens=8)
     member = SCHEMES["on-policy"]
     assert not find_scheme_misfit("on-policy", member, TaskEnds(TASK.outputs, ("next_tokens",)))
     misfit = find_scheme_misfit("on-policy", member, CLASSIFIER)
