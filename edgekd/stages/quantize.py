@@ -147,7 +147,8 @@ def _start_int8(
     from edgekd.learn.quant import post_training
     from edgekd.profile import NUMERICS
 
-    numerics, forms = NUMERICS[config.scheme], blocks.resolve_forms(dict[str, Any](config.blocks))
+    forms = blocks.resolve_forms({str(kind): form for kind, form in config.blocks.items()})
+    numerics = NUMERICS[config.scheme]
     found = post_training.quantize(
         start,
         plan.interface,
