@@ -16,6 +16,7 @@ from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.plan.profiles import runtime_profile
 from edgekd.profile import PROFILES
+from edgekd.profile import has_blocks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,7 +101,7 @@ def _as_names(value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _profile(target: str, device: Device) -> str:
-    if target in PROFILES:
+    if target in PROFILES and not has_blocks(target):
         return target
     runtime = synonyms.find_name(target, runtimes.RUNTIMES, synonyms.NAMES["runtime"])
     runtimes.find_entry(runtime)

@@ -43,7 +43,7 @@ def test_a_precision_that_is_not_offered_is_a_result(tmp_path: Path) -> None:
     made = run(tmp_path / "out", model, runtime="onnxruntime", precision="bf16")
     about = json.loads(made["engine.json"].read_bytes())
     assert about["status"] == "not offered"
-    assert about["reason"] == "onnxruntime offers fp32, int8 on this machine"
+    assert about["reason"] == "onnxruntime offers fp32, int8, int4 on this machine"
     assert about["files"] == [] and set(made) == {"engine.json"}
 
 

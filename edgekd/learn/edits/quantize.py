@@ -47,8 +47,9 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
         ValueError: if the edit is none, or does not fit the model.
     """
     wanted = QuantizeEdit.model_validate(dict(edit))
-    if wanted.scheme not in NUMERICS:
-        raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(NUMERICS)}")
+    known = [name for name, numerics in NUMERICS.items() if not numerics.blocks]
+    if wanted.scheme not in known:
+        raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(known)}")
     module = tracing.trace(model, interface)
     rewriting.apply_rewrites(module, wanted.undone)
     equalization.insert_scales(module, wanted.scaled)
