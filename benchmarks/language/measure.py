@@ -8,7 +8,8 @@ of a test block of 32, drawn at temperature 1: the teacher's bits per byte of it
 
     python benchmarks/language/measure.py --store benchmarks/language/result.json
 
-Rows that are stored are not measured again; with ``--work FOLDER`` a run that was ended goes on with the models there.
+Rows that are stored are not measured again; with ``--work FOLDER`` a run that was ended goes on with the models there, and
+says no CPU-seconds of one that was gone on with.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Bench:
 
     def __init__(self, folder: Path, config: data.DataConfig) -> None:
         self.folder = folder
+        self.seconds: float | None = None
         folder.mkdir(parents=True, exist_ok=True)
         resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
         self.resolved = folder / "resolved.json"
@@ -103,13 +105,14 @@ class Bench:
         place = self.folder / hashlib.sha256(told.encode()).hexdigest()[:16]
         names = place / "made.json"
         if not names.exists():
+            is_new = not place.exists()
             place.mkdir(exist_ok=True)  # checkpoints in it are gone on from
             context = Context(
                 folder=place, checkpoints=place / "checkpoints", seed=seed, progress=Silent()
             )
             began = time.process_time()
             made = stage.run(config, given, context)
-            self.seconds = time.process_time() - began
+            self.seconds = round(time.process_time() - began, 1) if is_new else None
             names.write_text(json.dumps({name: path.name for name, path in made.items()}))
         return {name: place / file for name, file in json.loads(names.read_text()).items()}
 
@@ -261,7 +264,7 @@ def measure(bench: Bench, done: Collection[tuple[str, int]]) -> Iterator[dict[st
     teacher_files = bench.train(TEACHER, {**FIRST, "epochs": 6, "learning_rate": 0.004}, 0)
     teacher = load(teacher_files)
     if ("teacher", 0) not in done:
-        yield {"row": "teacher", "seed": 0, "cpu_seconds": 0.0, **judge(teacher, teacher, bench)}
+        yield {"row": "teacher", "seed": 0, "cpu_seconds": None, **judge(teacher, teacher, bench)}
     count = bench.dataset.counts["train"]
     for seed in SEEDS:
         texts = {
@@ -287,7 +290,7 @@ def measure(bench: Bench, done: Collection[tuple[str, int]]) -> Iterator[dict[st
             words = {**words, "texts": texts.get(words.get("texts", ""))}
             losses = list(loss) if isinstance(loss, tuple) else [loss]
             made = bench.distil(losses, SECOND, teacher_files, seed, first[start], **words)
-            told = {"row": name, "seed": seed, "cpu_seconds": round(bench.seconds, 1)}
+            told = {"row": name, "seed": seed, "cpu_seconds": bench.seconds}
             yield {**told, **judge(load(made), teacher, bench)}
 
 
