@@ -12,6 +12,8 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
@@ -21,6 +23,10 @@ from edgekd.errors import MachineError
 from edgekd.tokenizer_parts import MOST_DEPTH
 from edgekd.tokenizer_parts import require_harmless
 from edgekd.units import number_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_BYTES, MOST_TOKENS = 2**26, 2**24
 """Of the file; of its vocabulary."""
@@ -83,6 +89,27 @@ class Tokenizer(NamedTuple):
                 )
         return TokenizedText(tuple(found.ids), tuple(found.offsets), is_cut)
 
+    def encode_all(
+        self, texts: Sequence[str]
+    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+        """Yield of each text its tokens [T], without those that begin and end a text, and the character behind the last
+        that each stands for [T]; the library's threads share the texts.
+
+        Raises:
+            InputError: if a text has no tokens of its vocabulary.
+        """
+        import numpy as np
+
+        try:
+            every = self.library.encode_batch(list(texts), add_special_tokens=False)
+        except BaseException as error:  # a panic of the library is no Exception
+            got = f"texts, which the library cannot take apart: {_first_line(error)}"
+            raise InputError(f"{FILE}: got {got}") from error
+        for text, found in zip(texts, every, strict=True):
+            self._require_known(text, found)
+            spans = np.array(found.offsets, np.int64).reshape(-1, 2)
+            yield np.array(found.ids, np.int32), spans[:, 1]
+
     def _ask(self, text: str, special: bool) -> Any:
         """What the library makes of a text."""
         try:
@@ -90,10 +117,13 @@ class Tokenizer(NamedTuple):
         except BaseException as error:  # a panic of the library is no Exception
             got = f"{text[:40]!r}, which the library cannot take apart: {_first_line(error)}"
             raise InputError(f"{FILE}: got {got}") from error
+        self._require_known(text, found)
+        return found
+
+    def _require_known(self, text: str, found: Any) -> None:
         if max(found.ids, default=0) >= self.vocabulary:
             got = f"token {max(found.ids)} for {text[:40]!r}"
             raise InputError(f"{FILE}: got {got}, want those below {self.vocabulary}")
-        return found
 
     def decode(self, tokens: list[int]) -> str:
         """The text that tokens stand for, without special ones."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NextTokens(Field):
-    """Ragged int64 [*], as many as the text has tokens; `ignored` where what follows counts for nothing."""
+    """Ragged int32 or int64 [*], as many as the text has tokens; `ignored` where what follows counts for nothing."""
 
     kind: ClassVar[str] = "next-tokens"
     vocabulary: int

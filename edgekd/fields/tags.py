@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """What the field's libraries write for a token without a class."""
-WANT = "ragged int64 [N, *]"
+WANT = "ragged int32 or int64 [N, *]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,8 @@ def check_places(rows: Rows, where: str, below: int, ignored: int, what: str) ->
     Raises:
         InputError: naming the first that is wrong.
     """
-    if not isinstance(rows, RaggedRows) or rows.values.dtype != np.int64 or not len(rows):
+    types = (np.int32, np.int64)
+    if not isinstance(rows, RaggedRows) or rows.values.dtype not in types or not len(rows):
         raise InputError(f"{where}: got {form_text(rows)}, want {WANT}")
     if rows.values.ndim != 1:
         raise InputError(f"{where}: got {list(rows.values.shape)}, want one axis")

@@ -25,6 +25,9 @@ SCALE_BYTES = 4
 REST_BYTES = 4
 """Of what the classes beyond the likeliest weigh together, fp32."""
 
+PLACES_BYTES = 4
+"""Of how many places a sample has, where each has a row."""
+
 
 class KnowledgeSettings(Settings):
     """How a teacher's answers are stored: in rows of a fixed size, in shards that are read as memory maps."""
@@ -34,7 +37,8 @@ class KnowledgeSettings(Settings):
     255th of the distance between an answer's least and largest value, about."""
     top_k: Annotated[int, Field(ge=1, le=MOST_TOP_K)] | None = None
     """Only the likeliest classes are stored, and what all others weigh together; those are then taken to be alike.
-    None stores all. For teachers that give the logits of one class a sample."""
+    None stores all. For teachers that give the logits of one class a sample, or of a token; losses over tokens take all
+    others for one class more."""
     temperature: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0
     """At which the others' weight is exact; the temperature of the loss serves best."""
 

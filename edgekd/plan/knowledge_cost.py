@@ -15,7 +15,9 @@ from edgekd.dataset import Dataset
 from edgekd.learn import task_fit
 from edgekd.learn.knowledge.choosing import LayerChoice
 from edgekd.learn.knowledge_settings import EXACT
+from edgekd.learn.knowledge_settings import PLACES_BYTES
 from edgekd.learn.signals import is_classifier
+from edgekd.learn.signals import is_place_classifier
 from edgekd.plan import teaching
 from edgekd.plan.settling import find_open_steps
 from edgekd.plan.settling import read_choices
@@ -25,6 +27,9 @@ from edgekd.recipe.steps import LearningStep
 from edgekd.stages import knowledge
 from edgekd.store import Store
 from edgekd.store import StoreEntry
+from edgekd.task import interface_of
+from edgekd.tasks import BUILT_IN
+from edgekd.tasks import load_task
 from edgekd.walk import StepForecast
 
 
@@ -42,7 +47,8 @@ class KnowledgeCost(NamedTuple):
     """How often it is if every step asks anew."""
     samples: int | None
     answer_bytes: int | None
-    """Of one stored answer, with the layers that are read, once the rehearsal ran; else known of classes alone."""
+    """Of one stored answer, with the layers that are read, once the rehearsal ran; else known of classes alone. Of texts with
+    an answer to every token that of one of the usual length."""
     answer_s: float | None
     """Of asking once, as it was measured when answers of this teacher to these samples were stored."""
 
@@ -126,9 +132,19 @@ def _layered_bytes(
 
 def _answer_bytes(recipe: Recipe, about: Dataset | None) -> int | None:
     ends = task_fit.read_ends(recipe.task)
-    if about is None or ends is None or not is_classifier(ends.outputs):
+    if about is None or ends is None:
         return None
-    return (recipe.knowledge or EXACT).row_bytes(about.sizes()["classes"])
+    stored = recipe.knowledge or EXACT
+    if is_classifier(ends.outputs):
+        return stored.row_bytes(about.sizes()["classes"])
+    if not is_place_classifier(ends.outputs) or recipe.task not in BUILT_IN:
+        return None
+    interface = interface_of(load_task(recipe.task), about)
+    (end,) = interface.outputs
+    usual = {axis.name: axis.usual for axis in interface.axes}.get(str(end.shape[1]))
+    if usual is None:
+        return None
+    return PLACES_BYTES + usual * stored.row_bytes(int(end.shape[2]))
 
 
 def _measure_answer(

@@ -1,76 +1,129 @@
-"""Documents as blocks of tokens, each beside what follows it."""
+"""Documents as one stream of tokens, and blocks of it, each beside what follows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.field import RaggedRows
+from edgekd.field import sum_lengths
 from edgekd.learn.data.encoding import EncodedDocument
 
-
-class Block(NamedTuple):
-    """Some tokens of a text, one behind the other."""
-
-    tokens: NDArray[np.int32]
-    """[L]."""
-    following: NDArray[np.int64]
-    """[L], the token after each."""
-    size_bytes: int
-    """Bytes of UTF-8 of all that follows."""
+Part = tuple[int, int]
+"""Where a document, or what a split has of it, begins and ends in a stream."""
 
 
-def divide_documents(
-    documents: Sequence[EncodedDocument], validation: float, test: float
-) -> dict[str, list[EncodedDocument]]:
-    """Share documents out as they stand: first training, then validation, then test; the two at a border are cut there.
+class Blocks(NamedTuple):
+    """Some tokens of a text each, one behind the other."""
+
+    tokens: RaggedRows
+    """int32."""
+    following: RaggedRows
+    """int32, the token after each; a view of the same stream where blocks are packed."""
+    sizes: NDArray[np.int64]
+    """[N], bytes of UTF-8 of all that follows."""
+
+
+class TokenStream:
+    """Documents one behind the other with a separator between two; six bytes a token.
 
     Args:
-        documents: in an order that says nothing of what is in them.
-        validation: share of all tokens.
-        test: share of all tokens.
+        separator: what stands between two documents; may be no token.
     """
-    total = sum(len(each.tokens) for each in documents)
-    borders = [round(total * (1 - validation - test)), round(total * (1 - test)), total]
-    found: dict[str, list[EncodedDocument]] = {"train": [], "validation": [], "test": []}
-    first = 0
-    for each in documents:
-        last, start = first + len(each.tokens), first
-        for name, border in zip(found, borders, strict=True):
-            stop = min(border, last)
-            if stop > start:
-                part = slice(start - first, stop - first)
-                found[name].append(EncodedDocument(each.tokens[part], each.sizes[part]))
-                start = stop
-        first = last
-    return found
+
+    def __init__(self, separator: EncodedDocument) -> None:
+        self._separator = separator
+        self._tokens, self._sizes = array("i"), array("H")
+        self._wide: dict[int, int] = {}
+        self.parts: list[Part] = []
+
+    def append(self, document: EncodedDocument) -> None:
+        """Add a document that has a token."""
+        if self.parts:
+            self._extend(self._separator)
+        start = len(self._tokens)
+        self._extend(document)
+        self.parts.append((start, len(self._tokens)))
+
+    def _extend(self, document: EncodedDocument) -> None:
+        narrow = document.sizes.astype(np.uint16)
+        for at in np.flatnonzero(narrow != document.sizes).tolist():  # a token of 64 KiB and more
+            self._wide[len(self._tokens) + at] = int(document.sizes[at]) - int(narrow[at])
+        self._tokens.frombytes(np.ascontiguousarray(document.tokens, np.int32).tobytes())
+        self._sizes.frombytes(narrow.tobytes())
+
+    def divide(self, validation: float, test: float) -> dict[str, list[Part]]:
+        """Share documents out as they stand: first training, then validation, then test; the two at a border are cut there.
+
+        Args:
+            validation: share of all tokens of documents.
+            test: share of them.
+        """
+        total = sum(stop - start for start, stop in self.parts)
+        borders = [round(total * (1 - validation - test)), round(total * (1 - test)), total]
+        found: dict[str, list[Part]] = {"train": [], "validation": [], "test": []}
+        first = 0
+        for begin, end in self.parts:
+            last, start = first + end - begin, first
+            for name, border in zip(found, borders, strict=True):
+                stop = min(border, last)
+                if stop > start:
+                    found[name].append((begin + start - first, begin + stop - first))
+                    start = stop
+            first = last
+        return found
+
+    def pack(self, parts: Sequence[Part], length: int) -> Blocks:
+        """Blocks of `length` tokens of neighbouring parts and what stands between them; what is left over at the end is left
+        out."""
+        start = parts[0][0] if parts else 0
+        count = max(0, (parts[-1][1] - start - 1) // length) if parts else 0
+        tokens, stop = np.frombuffer(self._tokens, np.int32), start + count * length
+        offsets = np.arange(count + 1) * length
+        return Blocks(
+            RaggedRows(tokens[start:stop], offsets),
+            RaggedRows(tokens[start + 1 : stop + 1], offsets),
+            self._sum_sizes(start + 1 + offsets[:-1], start + 1 + offsets[1:]),
+        )
+
+    def cut(self, parts: Sequence[Part], length: int) -> Blocks:
+        """Blocks of at most `length` tokens of one part each: every token but a part's first follows once."""
+        tokens = np.frombuffer(self._tokens, np.int32)
+        long = [(start, stop) for start, stop in parts if stop - start > 1]
+        starts = [at for start, stop in long for at in range(start, stop - 1, length)]
+        ends = [
+            min(at + length, stop - 1)
+            for start, stop in long
+            for at in range(start, stop - 1, length)
+        ]
+        offsets = sum_lengths(np.array(ends, np.int64) - np.array(starts, np.int64))
+        none = np.zeros(0, np.int32)
+        before, after = (
+            np.concatenate([none, *(tokens[start + k : stop - 1 + k] for start, stop in long)])
+            for k in (0, 1)
+        )
+        firsts, stops = np.array(starts, np.int64) + 1, np.array(ends, np.int64) + 1
+        sizes = self._sum_sizes(firsts, stops)
+        return Blocks(RaggedRows(before, offsets), RaggedRows(after, offsets), sizes)
+
+    def _sum_sizes(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Bytes of the tokens of each block, [N]; the starts ascend, no block is empty."""
+        if not len(starts):
+            return np.zeros(0, np.int64)
+        borders = np.stack([starts, stops], axis=1).ravel()
+        sizes = np.frombuffer(self._sizes, np.uint16)[: borders[-1]]
+        found = np.add.reduceat(sizes, borders[:-1], dtype=np.int64)[::2]
+        for at, more in self._wide.items():
+            number = int(np.searchsorted(starts, at, side="right")) - 1
+            if number >= 0 and at < stops[number]:
+                found[number] += more
+        return np.asarray(found)
 
 
-def pack_documents(
-    documents: Sequence[EncodedDocument], separator: EncodedDocument, length: int
-) -> list[Block]:
-    """Blocks of `length` tokens of all documents one behind the other; what is left over at the end is left out."""
-    parts: list[EncodedDocument] = []
-    for each in documents:
-        parts += [separator, each] if parts else [each]
-    if not parts:
-        return []
-    tokens = np.concatenate([part.tokens for part in parts])
-    sizes = np.concatenate([part.sizes for part in parts])
-    whole = EncodedDocument(tokens, sizes)
-    return [block for block in _cut(whole, length) if len(block.tokens) == length]
-
-
-def cut_documents(documents: Sequence[EncodedDocument], length: int) -> list[Block]:
-    """Blocks of at most `length` tokens, of one document each: every token but a document's first follows once."""
-    return [block for each in documents for block in _cut(each, length)]
-
-
-def _cut(document: EncodedDocument, length: int) -> Iterator[Block]:
-    for start in range(0, len(document.tokens) - 1, length):
-        tokens = document.tokens[start : start + length + 1]
-        sizes = document.sizes[start + 1 : start + length + 1]
-        yield Block(tokens[:-1], tokens[1:].astype(np.int64), int(sizes.sum()))
+def count_tokens(parts: Sequence[Part]) -> int:
+    """Tokens of some parts."""
+    return sum(stop - start for start, stop in parts)

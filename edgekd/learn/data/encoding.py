@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from edgekd.tokenizer import Tokenizer
 from edgekd.tokenizer import load_tokenizer
 from edgekd.units import number_text
 
+MOST_PIECE = 2**20
+"""Characters of a text that are encoded at once: the library takes some hundred bytes a token."""
 SPACE = encode_text("a b")[1:2]
 """Between two words that are given one by one."""
 
@@ -69,14 +72,14 @@ class ByteEncoding:
         tokens = encode_text(text)
         return tokens[:longest], len(tokens) > longest
 
-    def encode_document(self, text: str) -> EncodedDocument:
-        """A text of any length.
+    def encode_documents(self, texts: Sequence[str]) -> list[EncodedDocument]:
+        """Texts of any length.
 
         Raises:
-            ValueError: if it has half a character.
+            ValueError: if one has half a character.
         """
-        tokens = encode_text(text)
-        return EncodedDocument(tokens, np.ones(len(tokens), np.int64))
+        encoded = map(encode_text, texts)
+        return [EncodedDocument(each, np.ones(len(each), np.int64)) for each in encoded]
 
     def encode_words(self, words: Sequence[str], longest: int) -> EncodedWords:
         """The words with a space between each two, cut off after `longest` tokens.
@@ -127,19 +130,20 @@ class TokenizerEncoding:
         found = self.tokenizer.encode(text.strip(), longest)
         return np.array(found.tokens, np.int32), found.is_cut
 
-    def encode_document(self, text: str) -> EncodedDocument:
-        """As `ByteEncoding.encode_document`; a character of several tokens counts with the first that ends it."""
-        require_whole_characters(text)
-        whole = text.strip()
-        found = self.tokenizer.encode(whole, special=False)
-        points = np.frombuffer(whole.encode("utf-32-le"), np.uint32)
-        each = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
-        before = np.concatenate([[0], np.cumsum(each)])
-        ends = np.maximum.accumulate(before[[stop for _, stop in found.spans]])
-        sizes = np.diff(ends, prepend=0)
-        if len(sizes):
-            sizes[-1] += before[-1] - ends[-1]  # what no token stands for
-        return EncodedDocument(np.array(found.tokens, np.int32), sizes)
+    def encode_documents(self, texts: Sequence[str]) -> list[EncodedDocument]:
+        """As `ByteEncoding.encode_documents`; a character of several tokens counts with the first that ends it.
+
+        A text is given to the library in pieces of at most `MOST_PIECE` characters that end where a line does.
+        """
+        pieces: list[str] = []
+        counts = []
+        for text in texts:
+            require_whole_characters(text)
+            found = list(_cut_lines(text.strip()))
+            pieces += found
+            counts.append(len(found))
+        encoded = iter(map(_measure, pieces, self.tokenizer.encode_all(pieces)))
+        return [_join([next(encoded) for _ in range(count)]) for count in counts]
 
     def encode_words(self, words: Sequence[str], longest: int) -> EncodedWords:
         """As `ByteEncoding.encode_words`."""
@@ -169,6 +173,41 @@ class TokenizerEncoding:
 
 
 Encoding = ByteEncoding | TokenizerEncoding
+
+
+def _cut_lines(text: str) -> Iterator[str]:
+    """Yield a text in pieces that end behind a line's end where there is one."""
+    start = 0
+    while len(text) - start > MOST_PIECE:
+        stop = text.rfind("\n", start, start + MOST_PIECE) + 1
+        stop = stop if stop > start else start + MOST_PIECE
+        yield text[start:stop]
+        start = stop
+    yield text[start:]
+
+
+def _measure(text: str, found: tuple[NDArray[np.int32], NDArray[np.int64]]) -> EncodedDocument:
+    """Tokens with the bytes that each stands for, of where each ends in its text."""
+    tokens, stops = found
+    if not len(tokens):
+        return EncodedDocument(tokens, np.zeros(0, np.int64))
+    if text.isascii():
+        before = np.arange(len(text) + 1)
+    else:
+        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        each = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
+        before = np.concatenate([[0], np.cumsum(each)])
+    ends = np.maximum.accumulate(before[stops])
+    sizes = np.diff(ends, prepend=0)
+    sizes[-1] += before[-1] - ends[-1]  # what no token stands for
+    return EncodedDocument(tokens, sizes)
+
+
+def _join(pieces: Sequence[EncodedDocument]) -> EncodedDocument:
+    if len(pieces) == 1:
+        return pieces[0]
+    tokens, sizes = (np.concatenate(each) for each in zip(*pieces, strict=True))
+    return EncodedDocument(tokens, sizes)
 
 
 def require_whole_characters(text: str) -> None:

@@ -17,6 +17,7 @@ from edgekd.learn.data.foreign_forms import SOUNDS
 from edgekd.learn.data.foreign_forms import refuse_coco
 from edgekd.learn.data.foreign_forms import refuse_foreign
 from edgekd.learn.data.image_list import is_image_name
+from edgekd.learn.data.lists import look_at_table
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.shard_layout import list_samples
@@ -79,7 +80,7 @@ def _recognize_file(path: Path) -> Recognition:
     if suffix == ".npz":
         return _recognize_arrays(path)
     if suffix in (".parquet", ".arrow"):
-        return Recognition("huggingface", reference, "a Parquet or Arrow file")
+        return _recognize_table(path)
     if path.name.lower().endswith((".jsonl.gz", ".ndjson.gz")):
         return Recognition("jsonl", reference, "packed JSON lines")
     if suffix == ".tar" and _is_shard(path):
@@ -109,6 +110,17 @@ def _recognize_arrays(path: Path) -> Recognition:
     if images and labels:
         return Recognition("npz", str(path), "a file of arrays")
     return Recognition("arrays", str(path), "a file of arrays, none of which are labels")
+
+
+def _recognize_table(path: Path) -> Recognition:
+    """Images of Parquet or Arrow, unless its plain columns are words with tags, or texts with labels."""
+    records = look_at_table(path, LOOKED_AT)
+    if {"tokens", "tags"} <= set(records.columns):
+        return Recognition("tagged-text", str(path), "a table of words with their tags")
+    texts = [name for name in records.columns if column_fits(records, name, is_words)]
+    if texts:
+        return Recognition("text-csv", str(path), "a table with a column of texts")
+    return Recognition("huggingface", str(path), "Parquet or Arrow files")
 
 
 def _is_shard(path: Path) -> bool:
@@ -201,7 +213,7 @@ def _recognize_folder(path: Path) -> Recognition:
 def _recognize_without_images(path: Path, contents: _Contents) -> Recognition:
     counts = contents.counts
     if counts.get(".parquet") or counts.get(".arrow"):
-        return Recognition("huggingface", str(path), "Parquet or Arrow files")
+        return _recognize_table(path)
     lists = [
         name for name in contents.own if Path(name).suffix.lower() in (*DELIMITED, *JSON_LINES)
     ]

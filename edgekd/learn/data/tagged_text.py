@@ -18,10 +18,12 @@ from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.lists import is_table
+from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.lists import read_list
 from edgekd.learn.formats.records import JSON
 from edgekd.learn.formats.records import JSON_LINES
 from edgekd.learn.formats.records import find_list_suffix
-from edgekd.learn.formats.records import read_records
 from edgekd.learn.formats.word_columns import read_word_columns
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
@@ -51,7 +53,7 @@ def files(
     Raises:
         InputError: if one is not there.
     """
-    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    return [*list_files(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -73,7 +75,8 @@ def read(
     ``split``, it is train, validation or test.
 
     Args:
-        reference: the file; .jsonl, .ndjson and .json, plain or packed (.gz), are JSON, any other has columns.
+        reference: the file; .jsonl, .ndjson and .json, plain or packed (.gz), are JSON, .parquet and .arrow lists of
+            words and tags, as is a folder of those; any other has columns.
         tokens: key of the words.
         tags: key of their tags, text or whole numbers.
         longest: tokens of a text that are taken; the rest is cut off.
@@ -86,8 +89,8 @@ def read(
     """
     require_known(on_broken)
     path = locate(reference, data_dir)
-    if find_list_suffix(path) in (*JSON_LINES, *JSON):
-        records = read_records(path)
+    if is_table(path) or find_list_suffix(path) in (*JSON_LINES, *JSON):
+        records = read_list(path)
     else:
         records = read_word_columns(path, tokens, tags)
     encoding = open_encoding(tokenizer, data_dir)

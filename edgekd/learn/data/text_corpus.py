@@ -10,24 +10,27 @@ from typing import Any
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekd import files as disk
 from edgekd.errors import InputError
-from edgekd.field import from_rows
-from edgekd.learn.data.blocks import Block
-from edgekd.learn.data.blocks import cut_documents
-from edgekd.learn.data.blocks import divide_documents
-from edgekd.learn.data.blocks import pack_documents
+from edgekd.learn.data.blocks import Blocks
+from edgekd.learn.data.blocks import Part
+from edgekd.learn.data.blocks import TokenStream
+from edgekd.learn.data.blocks import count_tokens
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.encoding import EncodedDocument
+from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.lists import is_table
+from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.lists import read_list
 from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.formats import parquet
 from edgekd.learn.formats.records import SUFFIXES as LISTS
+from edgekd.learn.formats.records import Records
 from edgekd.learn.formats.records import find_list_suffix
-from edgekd.learn.formats.records import read_records
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
@@ -42,6 +45,8 @@ TEXTS = (".txt", ".md", ".rst", ".text")
 """Suffixes of files that are one document each."""
 MOST_FILES, MOST_BYTES = 100_000, 2**29
 """Of a folder, and of all its texts together."""
+TOGETHER = 2**20
+"""Bytes of texts that are encoded at once."""
 
 
 class _Document(NamedTuple):
@@ -68,8 +73,10 @@ def _list_texts(reference: str, data_dir: Path | None) -> list[Path]:
         return [place]
     root = place.resolve()
     found = sorted(path for path in place.rglob("*") if path.suffix.lower() in TEXTS)
+    if not found and any(parquet.split_files(place).values()):
+        return list_files(reference, data_dir)
     if not 0 < len(found) <= MOST_FILES:
-        want = f"1 to {MOST_FILES} files of {', '.join(TEXTS)}"
+        want = f"1 to {MOST_FILES} files of {', '.join(TEXTS)}, or Parquet"
         raise InputError(f"{place}: got {number_text(len(found), 'text')}, want {want}")
     for path in found:
         if not path.is_file() or not path.resolve().is_relative_to(root):
@@ -91,8 +98,8 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """Blocks of the texts of `reference`: a text file, a folder of them, or a list (.jsonl, .json, .csv, .tsv; .gz)
-    with a text a row. What follows each token is what a model has to say.
+    """Blocks of the texts of `reference`: a text file, a folder of them, or a list with a text a row (.jsonl, .json, .csv,
+    .tsv; .gz; .parquet, .arrow, or a folder of those). What follows each token is what a model has to say.
 
     Documents are ordered by their hash and shared out to the splits one behind the other, so that no two splits hold the
     same place; a list with a column ``split`` says it itself.
@@ -119,33 +126,32 @@ def read(
         )
     encoding = open_encoding(tokenizer, data_dir)
     skipped: list[str] = []
-    documents: dict[str, list[EncodedDocument]] = {}
-    for document in _read_documents(reference, data_dir, text, on_broken, skipped):
-        encoded = encoding.encode_document(document.text)
-        if len(encoded.tokens):
-            documents.setdefault(document.split, []).append(encoded)
-    count = sum(map(len, documents.values()))
-    if set(documents) == {""}:
-        documents = divide_documents(documents[""], validation, test)
-    if not documents.get("train"):
+    stream = TokenStream(encoding.separator)
+    of_split: dict[str, list[Part]] = {}
+    documents = _order_documents(_read_documents(reference, data_dir, text, on_broken, skipped))
+    for split, encoded in _encode(documents, encoding):
+        stream.append(encoded)
+        of_split.setdefault(split, []).append(stream.parts[-1])
+    count = len(stream.parts)
+    if set(of_split) == {""}:
+        of_split = {name: parts for name, parts in stream.divide(validation, test).items() if parts}
+    if not of_split.get("train"):
         raise InputError(f"{reference}: got no text to train on, want some")
     blocks = {
-        name: pack_documents(each, encoding.separator, longest)
-        if packed
-        else cut_documents(each, longest)
-        for name, each in documents.items()
+        name: stream.pack(parts, longest) if packed else stream.cut(parts, longest)
+        for name, parts in of_split.items()
     }
     for name, each in blocks.items():
-        if not each:
-            length = sum(len(document.tokens) for document in documents[name])
+        if not len(each.tokens):
+            length = count_tokens(of_split[name])
             raise InputError(
                 f"{reference}, {name} split: got {number_text(length, encoding.unit)}, want more than a block of {longest}",
                 hint="longest: a smaller number, beside the source's name, makes shorter blocks",
             )
     described = encoding.describe(
-        max(len(block.tokens) for each in blocks.values() for block in each), special=False
+        max(int(each.tokens.lengths.max()) for each in blocks.values()), special=False
     )
-    total = sum(map(len, blocks.values()))
+    total = sum(len(each.tokens) for each in blocks.values())
     note = (
         f"{number_text(count, 'document')} in {number_text(total, 'block')} of at most "
         f"{number_text(longest, encoding.unit)}, {'packed' if packed else 'each document by itself'}"
@@ -168,12 +174,20 @@ def read(
 def _read_documents(
     reference: str, data_dir: Path | None, text: str | None, on_broken: str, skipped: list[str]
 ) -> Iterator[_Document]:
-    """Yield the documents that can be used, ordered by the hash of their text; what is left out is added to `skipped`."""
+    """Yield the documents that can be used; what is left out is added to `skipped`."""
     paths = _list_texts(reference, data_dir)
-    suffix = find_list_suffix(paths[0])
-    is_list = len(paths) == 1 and suffix in LISTS and suffix not in TEXTS
-    whole = _read_list(paths[0], text) if is_list else _read_texts(paths)
-    found, size_bytes = [], 0
+    place = locate(reference, data_dir)
+    if (
+        is_table(place)
+        and paths[0].suffix.lower() not in TEXTS
+        or len(paths) == 1
+        and (suffix := find_list_suffix(place)) in LISTS
+        and suffix not in TEXTS
+    ):
+        whole = _read_rows(read_list(place), place, text)
+    else:
+        whole = _read_texts(paths)
+    size_bytes = 0
     for document in whole:
         fault = ""
         if isinstance(document, InputError):
@@ -186,19 +200,45 @@ def _read_documents(
             skipped.append(fault)
             continue
         assert isinstance(document, _Document)
+        size_bytes += len(document.text)
+        if size_bytes > MOST_BYTES:
+            raise InputError(
+                f"{reference}: got more than {bytes_text(MOST_BYTES)} of text, want less"
+            )
+        yield document
+
+
+def _order_documents(documents: Iterator[_Document]) -> list[tuple[str, bytes]]:
+    """Split and text of each, in the order of their hashes, split by split; the first to be encoded stands last, so that
+    none is held longer than that takes."""
+    found = []
+    for document in documents:
         try:
             data = document.text.encode()
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{document.where}: got half a character, want text in UTF-8"
             ) from error
-        size_bytes += len(data)
-        if size_bytes > MOST_BYTES:
-            raise InputError(
-                f"{reference}: got more than {bytes_text(MOST_BYTES)} of text, want less"
-            )
-        found.append((hashlib.sha256(data).digest(), document))
-    yield from (document for _, document in sorted(found, key=lambda pair: pair[0]))
+        found.append((document.split, hashlib.sha256(data).digest(), data))
+    found.sort(key=lambda each: each[:2])
+    return [(split, data) for split, _, data in reversed(found)]
+
+
+def _encode(
+    documents: list[tuple[str, bytes]], encoding: Encoding
+) -> Iterator[tuple[str, EncodedDocument]]:
+    """Yield split and tokens of every document that has some, from the last on; they are taken out."""
+    while documents:
+        some: list[tuple[str, str]] = []
+        size = 0
+        while documents and size < TOGETHER:
+            split, data = documents.pop()
+            some.append((split, data.decode()))
+            size += len(data)
+        encoded = encoding.encode_documents([text for _, text in some])
+        for (split, _), each in zip(some, encoded, strict=True):
+            if len(each.tokens):
+                yield split, each
 
 
 def _read_texts(paths: Sequence[Path]) -> Iterator[_Document | InputError]:
@@ -212,13 +252,13 @@ def _read_texts(paths: Sequence[Path]) -> Iterator[_Document | InputError]:
             yield InputError(f"{path}: got {got}, want text in UTF-8")
 
 
-def _read_list(path: Path, text: str | None) -> Iterator[_Document | InputError]:
-    records = read_records(path)
+def _read_rows(records: Records, path: Path, text: str | None) -> Iterator[_Document | InputError]:
     column = find_column(records, "text", text, str(path), is_words)
     said, splits = find_splits(records, None, path, str(path))
     of_row = {at: name for name, numbers in splits.items() for at in numbers} if said else {}
     for number, row in enumerate(records.rows):
-        value, where = row.get(column), records.where(path, number)
+        value, where = row.pop(column, None), records.where(path, number)
+        row.clear()  # a row is read once, and a list may be large
         if isinstance(value, str):
             yield _Document(value, of_row.get(number, ""), where)
         else:
@@ -226,10 +266,9 @@ def _read_list(path: Path, text: str | None) -> Iterator[_Document | InputError]
             yield InputError(f"{where}: {column}: got {got}, want text")
 
 
-def _rows(blocks: Sequence[Block]) -> dict[str, Any]:
-    sizes: NDArray[np.float32] = np.array([[block.size_bytes] for block in blocks], np.float32)
+def _rows(blocks: Blocks) -> dict[str, Any]:
     return {
-        "text": from_rows([block.tokens for block in blocks], np.zeros(0, np.int32)),
-        "next_tokens": from_rows([block.following for block in blocks], np.zeros(0, np.int64)),
-        "text_bytes": sizes,
+        "text": blocks.tokens,
+        "next_tokens": blocks.following,
+        "text_bytes": blocks.sizes[:, None].astype(np.float32),
     }

@@ -1,4 +1,4 @@
-"""Source `text-csv`: a CSV or TSV file of texts with their labels; tokens are the text's bytes."""
+"""Source `text-csv`: a list of texts with their labels: CSV, TSV, JSON, Parquet, Arrow, or a folder that `datasets` saved."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from edgekd.learn.data.columns import number_classes
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.lists import read_list
 from edgekd.learn.formats.records import Records
-from edgekd.learn.formats.records import read_records
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
@@ -38,12 +39,12 @@ MOST_LABEL = 200
 def files(
     *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
 ) -> list[Path]:
-    """The file, and that of the tokenizer if there is one.
+    """The files of the list, and that of the tokenizer if there is one.
 
     Raises:
         InputError: if one is not there.
     """
-    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    return [*list_files(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -59,10 +60,11 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """The samples of the file `reference`, one a row; columns that are not named here are ignored.
+    """The samples of the list `reference`, one a row; columns that are not named here are ignored.
 
     Args:
-        reference: the file: comma, semicolon, tab or bar between cells, the names of the columns in the first line.
+        reference: a file with comma, semicolon, tab or bar between cells and the names of the columns in the first line;
+            of JSON, Parquet or Arrow; or a folder of the last two, whose files say by their names of which split they are.
         text: column of the texts; None to tell by its name, or as the only one with words.
         label: column of the labels; None to tell by its name, or as the only other one that repeats.
         split: column with train, validation or test; None takes ``split`` or the like where there is one.
@@ -75,7 +77,7 @@ def read(
     """
     require_known(on_broken)
     path = locate(reference, data_dir)
-    where, records = str(path), read_records(path)
+    where, records = str(path), read_list(path)
     text = find_column(records, "text", text, where, is_words)
     label = find_label(records, label, where, text)
     records, skipped = _drop_empty(records, text, path, on_broken)

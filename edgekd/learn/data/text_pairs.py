@@ -19,8 +19,9 @@ from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.lists import read_list
 from edgekd.learn.formats.records import is_number
-from edgekd.learn.formats.records import read_records
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
@@ -49,7 +50,7 @@ def files(
     Raises:
         InputError: if one is not there.
     """
-    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    return [*list_files(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -66,10 +67,10 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """The texts of the list `reference` (.jsonl, .json, .csv, .tsv), two samples a row, which no split tears apart.
+    """The texts of the list `reference`, two samples a row, which no split tears apart.
 
     Args:
-        reference: the file.
+        reference: a file (.jsonl, .json, .csv, .tsv, .parquet, .arrow), or a folder of the last two.
         first: column of the one text.
         second: column of the other.
         score: column of how alike both are, a number; None if nobody says it.
@@ -83,7 +84,7 @@ def read(
     """
     require_known(on_broken)
     path = locate(reference, data_dir)
-    records, encoding = read_records(path), open_encoding(tokenizer, data_dir)
+    records, encoding = read_list(path), open_encoding(tokenizer, data_dir)
     for column in filter(None, (first, second, score)):
         if column not in records.columns:
             hint = find_nearest(column, records.columns)

@@ -1,4 +1,4 @@
-"""Rows of Parquet and Arrow files, batch by batch; two columns of them, with the class names."""
+"""Rows of Parquet and Arrow files, batch by batch: two columns with the class names, or all plain ones as records."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from edgekd.learn.source import need_memory
 SUFFIXES = (".parquet", ".arrow")
 _BATCH = 16
 """Rows unpacked at once: each may hold an image of the largest size there is."""
+_PLAIN_BATCH = 1024
+"""The same of rows without images."""
 _SPARE_BYTES = 2**28
 _ARROW_GROWTH = 4
 """An Arrow file does not say what it unpacks to: this many times its size is taken, at most."""
@@ -78,6 +80,65 @@ def read_rows(paths: Sequence[Path], image: str, label: str) -> ParquetRows:
     return ParquetRows(names, _pairs(paths, (image, label)))
 
 
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file: cells of text, numbers, and lists of those by column, without what is missing.
+
+    A class stands there by the name that Hugging Face's `datasets` notes for it.
+
+    Raises (while it is read):
+        InputError: if the file is not of its form.
+        MachineError: if memory is too small.
+    """
+    with files.open_regular(path) as file, _refusing(path):
+        schema = _open(file, path, ()).schema
+        columns = tuple(field.name for field in schema if _is_plain(field.type))
+        names = {column: _class_names(schema, column) for column in columns}
+        file.seek(0)
+        opened = _open(file, path, columns, _PLAIN_BATCH)
+        for values in _unpacked(opened, columns, path):
+            for cells in zip(*values, strict=True):
+                named = zip(columns, cells, strict=True)
+                yield {
+                    column: _name_class(cell, names[column])
+                    for column, cell in named
+                    if cell is not None
+                }
+
+
+def count_unpacked_bytes(path: Path) -> int:
+    """What a file unpacks to, as it says; of an Arrow file, which does not, its size.
+
+    Raises:
+        InputError: if it is no such file.
+    """
+    import pyarrow.parquet
+
+    if path.suffix != ".parquet":
+        return path.stat().st_size
+    with files.open_regular(path) as file, _refusing(path):
+        found = pyarrow.parquet.ParquetFile(file).metadata
+        return sum(max(0, found.row_group(i).total_byte_size) for i in range(found.num_row_groups))
+
+
+def _is_plain(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_list(kind) or types.is_large_list(kind):
+        kind = kind.value_type
+    text = types.is_string(kind) or types.is_large_string(kind)
+    return bool(text or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _name_class(cell: Any, names: list[str] | None) -> Any:
+    """A cell whose numbers are those of classes, by their names."""
+    if names is None:
+        return cell
+    if isinstance(cell, list):
+        return [_name_class(each, names) for each in cell]
+    known = type(cell) is int and 0 <= cell < len(names)
+    return names[cell] if known else None if cell == -1 else cell
+
+
 def _pairs(paths: Sequence[Path], columns: tuple[str, str]) -> Iterator[tuple[Any, Any, str]]:
     for path in paths:
         number = 0
@@ -112,7 +173,7 @@ class _Opened(NamedTuple):
     batches: Callable[[], Iterator[Any]]
 
 
-def _open(file: Any, path: Path, columns: tuple[str, ...]) -> _Opened:
+def _open(file: Any, path: Path, columns: tuple[str, ...], batch: int = _BATCH) -> _Opened:
     import pyarrow
     import pyarrow.parquet
 
@@ -130,7 +191,7 @@ def _open(file: Any, path: Path, columns: tuple[str, ...]) -> _Opened:
             opened = _Opened(
                 table.schema_arrow,
                 size_bytes,
-                lambda: table.iter_batches(_BATCH, columns=list(columns), use_threads=False),
+                lambda: table.iter_batches(batch, columns=list(columns), use_threads=False),
             )
     for column in columns:
         if column not in opened.schema.names:
@@ -177,8 +238,9 @@ def _class_names(schema: Any, label: str) -> list[str] | None:
     """Return what Hugging Face's `datasets` notes about a column of classes."""
     try:
         note = json.loads((schema.metadata or {})[b"huggingface"])
-        names = note["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):
+        feature = note["info"]["features"][label]
+        names = feature.get("feature", feature)["names"]
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return None
     usable = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return names if usable else None

@@ -10,6 +10,7 @@ import pytest
 
 from edgekd.errors import InputError
 from edgekd.fields.tokens import Tokens
+from edgekd.learn.data import encoding as encoding_of
 from edgekd.learn.data import jsonl
 from edgekd.learn.data import tagged_text
 from edgekd.learn.data import text_corpus
@@ -38,12 +39,26 @@ def field(source: Source) -> Tokens:
 def test_sizes_are_those_of_the_text_to_the_last_byte(folder: Path) -> None:
     encoding = open_encoding("bytes.json", folder)
     for text in (*TEXTS, "日本 🙂 zoë", "a\n\n b"):
-        found = encoding.encode_document(f"  {text}\n")
+        (found,) = encoding.encode_documents([f"  {text}\n"])
         assert len(found.tokens) == len(found.sizes) and (found.sizes >= 0).all()
         assert found.sizes.sum() == len(text.encode())
-    lowered = open_encoding("words", folder).encode_document("Zoë left, Rome")
+    (lowered,) = open_encoding("words", folder).encode_documents(["Zoë left, Rome"])
     assert lowered.sizes.sum() == len("Zoë left, Rome".encode())
     assert len(lowered.sizes) == 4  # no special tokens; the comma is unknown
+
+
+def test_long_texts_are_encoded_in_pieces_that_end_with_a_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoding = open_encoding("bytes.json", folder)
+    texts = ["Zoë left\nAda met\nBob " * 9, "met " * 30, "x", ""]
+    whole = encoding.encode_documents(texts)
+    monkeypatch.setattr(encoding_of, "MOST_PIECE", 20)
+    for one, parts, text in zip(whole, encoding.encode_documents(texts), texts, strict=True):
+        assert parts.sizes.sum() == len(text.strip().encode())
+        if "\n" in text:
+            assert parts.tokens.tolist() == one.tokens.tolist()
+            assert parts.sizes.tolist() == one.sizes.tolist()
 
 
 @pytest.mark.parametrize("name", ["words", "bytes.json"])

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from edgekd.errors import InputError
+from edgekd.field import RaggedRows
 from edgekd.learn.data import text_corpus
-from edgekd.learn.data.blocks import cut_documents
-from edgekd.learn.data.blocks import divide_documents
-from edgekd.learn.data.blocks import pack_documents
+from edgekd.learn.data.blocks import TokenStream
 from edgekd.learn.data.encoding import ByteEncoding
 from edgekd.learn.data.encoding import EncodedDocument
 from edgekd.learn.source import Source
@@ -23,8 +22,11 @@ from edgekd.learn.source import require_sound
 ENCODING = ByteEncoding()
 
 
-def encode(*texts: str) -> list[EncodedDocument]:
-    return [ENCODING.encode_document(text) for text in texts]
+def encode(*texts: str) -> TokenStream:
+    stream = TokenStream(ENCODING.separator)
+    for document in ENCODING.encode_documents(texts):
+        stream.append(document)
+    return stream
 
 
 def tell(tokens: np.ndarray) -> str:
@@ -35,35 +37,73 @@ def read(path: Path, **knobs: Any) -> Source:
     return require_sound(text_corpus.read(reference=str(path), **knobs), "text-corpus")
 
 
+def told(rows: RaggedRows) -> list[str]:
+    return [tell(row) for row in rows]
+
+
 def test_packed_blocks_are_of_one_length_and_go_on_where_the_last_ended() -> None:
-    blocks = pack_documents(encode("abc", "defgh", "ij"), ENCODING.separator, 4)
-    assert [tell(block.tokens) for block in blocks] == ["abc\n", "defg"]
-    assert [tell(block.following) for block in blocks] == ["bc\nd", "efgh"]
-    assert [block.size_bytes for block in blocks] == [4, 4]
-    assert pack_documents([], ENCODING.separator, 4) == []
+    stream = encode("abc", "defgh", "ij")
+    blocks = stream.pack(stream.parts, 4)
+    assert told(blocks.tokens) == ["abc\n", "defg"]
+    assert told(blocks.following) == ["bc\nd", "efgh"]
+    assert blocks.sizes.tolist() == [4, 4]
+    assert np.shares_memory(blocks.tokens.values, blocks.following.values)
+    assert len(stream.pack([], 4).tokens) == len(stream.cut([], 4).tokens) == 0
 
 
 def test_of_a_document_by_itself_every_token_but_the_first_follows_once() -> None:
-    blocks = cut_documents(encode("abcdefg", "x", "yz"), 3)
-    assert [(tell(b.tokens), tell(b.following)) for b in blocks] == [
-        ("abc", "bcd"),
-        ("def", "efg"),
-        ("y", "z"),
+    stream = encode("abcdefg", "x", "yz")
+    blocks = stream.cut(stream.parts, 3)
+    assert told(blocks.tokens) == ["abc", "def", "y"]
+    assert told(blocks.following) == ["bcd", "efg", "z"]
+    sized = TokenStream(ENCODING.separator)
+    sizes = np.array([9, 1, 2, 70_000, 4])
+    sized.append(EncodedDocument(np.arange(1, 6, dtype=np.int32), sizes))
+    assert sized.cut(sized.parts, 3).sizes.tolist() == [1 + 2 + 70_000, 4]
+    assert sized.pack(sized.parts, 2).sizes.tolist() == [3, 70_004]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_are_those_of_a_loop_over_documents(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    documents = [
+        EncodedDocument(draw.integers(0, 99, length).astype(np.int32), draw.integers(0, 9, length))
+        for length in draw.integers(1, 12, 8)
     ]
-    sizes = EncodedDocument(np.arange(1, 6, dtype=np.int32), np.array([9, 1, 2, 3, 4]))
-    assert [block.size_bytes for block in cut_documents([sizes], 3)] == [6, 4]
+    separator = EncodedDocument(np.array([99], np.int32)[: seed % 2], np.zeros(seed % 2, np.int64))
+    stream = TokenStream(separator)
+    for document in documents:
+        stream.append(document)
+    length = int(draw.integers(1, 6))
+    seen, following, sizes = [], [], []
+    for tokens, each in documents:
+        for at in range(0, len(tokens) - 1, length):
+            seen.append(tokens[at : min(at + length, len(tokens) - 1)].tolist())
+            following.append(tokens[at + 1 : at + length + 1].tolist())
+            sizes.append(int(each[at + 1 : at + length + 1].sum()))
+    cut = stream.cut(stream.parts, length)
+    assert [row.tolist() for row in cut.tokens] == seen
+    assert [row.tolist() for row in cut.following] == following
+    assert cut.sizes.tolist() == sizes
+    joined = [x for d in documents for x in (*separator.tokens.tolist(), *d.tokens.tolist())]
+    joined = joined[len(separator.tokens) :]
+    packed = stream.pack(stream.parts, length)
+    starts = range(0, (len(joined) - 1) // length * length, length)
+    assert [row.tolist() for row in packed.tokens] == [joined[at : at + length] for at in starts]
+    assert [row.tolist() for row in packed.following] == [
+        joined[at + 1 : at + length + 1] for at in starts
+    ]
 
 
 def test_no_place_is_in_two_splits() -> None:
-    found = divide_documents(encode("abcdefghij", "klmnopqrst"), 0.2, 0.1)
-    assert {name: [tell(each.tokens) for each in parts] for name, parts in found.items()} == {
-        "train": ["abcdefghij", "klmn"],
-        "validation": ["opqr"],
-        "test": ["st"],
-    }
-    (one,) = encode("abcdefghij")
-    found = divide_documents([one], 0.3, 0.3)
-    assert [tell(part.tokens) for each in found.values() for part in each] == ["abcd", "efg", "hij"]
+    stream = encode("abcdefghij", "klmnopqrst")
+    tokens = np.frombuffer(stream._tokens, np.int32)
+    found = stream.divide(0.2, 0.1)
+    assert {
+        name: [tell(tokens[slice(*part)]) for part in parts] for name, parts in found.items()
+    } == {"train": ["abcdefghij", "klmn"], "validation": ["opqr"], "test": ["st"]}
+    one = encode("abcdefghij")
+    assert list(one.divide(0.3, 0.3).values()) == [[(0, 4)], [(4, 7)], [(7, 10)]]
 
 
 def test_a_folder_of_texts_whatever_their_names(tmp_path: Path) -> None:
