@@ -1,6 +1,8 @@
 """What a large language model's stored answers cost and lose: bytes a token, divergence, seconds a step, memory of a loss.
 
-    python benchmarks/knowledge/tokens.py MODEL TEXTS.jsonl.gz --output benchmarks/knowledge/tokens.json
+    python benchmarks/knowledge/tokens.py PART MODEL TEXTS.jsonl.gz --output benchmarks/knowledge/tokens.json
+
+PART: encodings, steps or memory, which is put into the file beside what it has.
 
 MODEL: a .gguf file or a folder that transformers reads as a causal language model (a .gguf needs the packages gguf and
 accelerate); TEXTS: JSON lines with a key ``text``. Texts are packed into blocks of 128 tokens of the model's own tokenizer.
@@ -222,33 +224,35 @@ def _memory(what: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("encodings", "steps", "memory"))
     parser.add_argument("model", type=Path)
     parser.add_argument("texts", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     said = parser.parse_args()
-    model, tokenizer = load_model(said.model)
-    tokens = read_blocks(said.texts, tokenizer)
-    blocks = tokens[:-1].reshape(BLOCKS, LENGTH)
-    logits = torch.cat(
-        [answer(model, blocks[at : at + TOGETHER]) for at in range(0, BLOCKS, TOGETHER)]
-    )
-    flat = logits.flatten(0, 1)
-    nats = torch.nn.functional.cross_entropy(flat, torch.from_numpy(tokens[1:])).item()
-    result: dict[str, Any] = {
-        "model": said.model.name,
-        "texts": said.texts.name,
-        "tokens": len(flat),
-        "classes": flat.shape[-1],
-        "cross_entropy_nats_a_token": nats,
-        "threads": torch.get_num_threads(),
-        "encodings": list(measure_encodings(flat)),
-    }
-    del logits, flat
-    with tempfile.TemporaryDirectory() as folder:
-        reader = store_answers(model, blocks, Path(folder))
-        result["steps"] = measure_steps(model, reader, blocks)
-    del model
-    result["memory"] = measure_memory(result["classes"])
+    result: dict[str, Any] = json.loads(said.output.read_text()) if said.output.exists() else {}
+    if said.part == "memory":
+        result["memory"] = measure_memory(result["classes"])
+    else:
+        model, tokenizer = load_model(said.model)
+        tokens = read_blocks(said.texts, tokenizer)
+        blocks = tokens[:-1].reshape(BLOCKS, LENGTH)
+    if said.part == "encodings":
+        few = range(0, BLOCKS, TOGETHER)
+        flat = torch.cat([answer(model, blocks[at : at + TOGETHER]) for at in few]).flatten(0, 1)
+        nats = torch.nn.functional.cross_entropy(flat, torch.from_numpy(tokens[1:])).item()
+        result |= {
+            "model": said.model.name,
+            "texts": said.texts.name,
+            "tokens": len(flat),
+            "classes": flat.shape[-1],
+            "cross_entropy_nats_a_token": nats,
+            "threads": torch.get_num_threads(),
+            "encodings": list(measure_encodings(flat)),
+        }
+    if said.part == "steps":
+        with tempfile.TemporaryDirectory() as folder:
+            reader = store_answers(model, blocks, Path(folder))
+            result["steps"] = measure_steps(model, reader, blocks)
     said.output.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

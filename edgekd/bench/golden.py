@@ -7,6 +7,7 @@ A safetensors file of ``<group>/inputs/<name>``, ``<group>/outputs/<name>`` and,
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
     from edgekd.field import Arrays
     from edgekd.field import Rows
+    from edgekd.interface import Interface
 
 LEAST, USUAL, LONGEST = GROUPS = ("least", "usual", "longest")
 """Sizes of the free axes that a group has; a model without any has `USUAL` alone."""
 UPTO = re.compile(r"upto-([1-9][0-9]{0,8})")
 """Of further groups, whose samples are the longest that are no longer than so much along an axis that a recipe names."""
-MOST_GROUPS = 32
+MOST_GROUPS, MOST_VALUES = 32, 2**24
+"""In a file; values of a group's outputs: 64 MiB in float32, such as two texts of 128 tokens and a vocabulary of 49,152."""
 SIDES = ("inputs", "outputs", "rows")
 UNNAMED = ""
 """The only input, the first output, or the only field of a file of the older form."""
@@ -60,6 +63,12 @@ class GoldenGroup(NamedTuple):
 
 Golden = Mapping[str, GoldenGroup]
 """Groups by their names, `USUAL` among them."""
+
+
+def limit_samples(interface: Interface, count: int) -> int:
+    """How many samples of a group there are at most, of `count` that are asked for: fewer of very large outputs."""
+    values = sum(math.prod(interface.shape(end, 1)) for end in interface.outputs)
+    return max(1, min(count, MOST_VALUES // max(1, values)))
 
 
 def read(path: Path) -> dict[str, GoldenGroup]:

@@ -8,6 +8,11 @@ from typing import NamedTuple
 from edgekd.task import metric_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgekd.dataset import Dataset
     from edgekd.field import Arrays
     from edgekd.task import Metric
@@ -48,9 +53,15 @@ class Standing(NamedTuple):
 
 def compute_standing(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> Standing:
     """The standing of a model's outputs to samples with these targets."""
-    metric = task.chance
-    value, chance = (
-        metric.value(metric_rows((metric,), each, targets, dataset)[metric.name])
-        for each in (outputs, task.guess(targets, dataset))
+    return find_standing(
+        task, metric_rows((task.chance,), outputs, targets, dataset), targets, dataset
     )
-    return Standing(metric, value, chance)
+
+
+def find_standing(
+    task: Task, rows: Mapping[str, NDArray[np.float64]], targets: Arrays, dataset: Dataset
+) -> Standing:
+    """The same of the rows of its metrics."""
+    metric = task.chance
+    guessed = metric_rows((metric,), task.guess(targets, dataset), targets, dataset)
+    return Standing(metric, metric.value(rows[metric.name]), metric.value(guessed[metric.name]))

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
+import numpy as np
 from torch import nn
 
 from edgekd import dataset
 from edgekd import splits
 from edgekd import task as tasks_of
 from edgekd.dataset import Dataset
+from edgekd.field import RaggedRows
 from edgekd.learn import answers
 from edgekd.learn.data import kinds
+from edgekd.task import Metric
 from edgekd.task import Task
 from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgekd.field import Arrays
     from edgekd.field import Rows
+
+MOST_HELD = 2**26
+"""Values of outputs that are held at once: 256 MiB in float32."""
 
 
 class EvaluationSplit(NamedTuple):
@@ -62,13 +70,47 @@ class EvaluationSplit(NamedTuple):
             has_places=any(isinstance(axis, str) for end in ends for axis in end.shape[1:]),
         )
 
+    def judge(
+        self, model: nn.Module, precision: str = "fp32", metrics: Sequence[Metric] = ()
+    ) -> dict[str, NDArray[np.float64]]:
+        """The rows of metrics, or of all, by their names, of a model's outputs; of very large ones some samples at a time."""
+        parts = [
+            tasks_of.metric_rows(
+                metrics or self.task.metrics,
+                part.outputs(model, precision),
+                part.targets,
+                self.dataset,
+            )
+            for part in self._divide(MOST_HELD)
+        ]
+        return {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
+
+    def _divide(self, most: int) -> Iterator[EvaluationSplit]:
+        """Yield the samples in order, so many at a time that their outputs have at most `most` values."""
+        interface = tasks_of.interface_of(self.task, self.dataset)
+        longest = {
+            axis.name: int(rows.lengths.max(initial=1))
+            for name, field in self.dataset.inputs.items()
+            for axis in field.axes(name)
+            if isinstance(rows := self.rows[name], RaggedRows)
+        }
+        shapes = [interface.shape(end, 1, **longest) for end in interface.outputs]
+        count = max(1, most // max(1, sum(map(math.prod, shapes))))
+        if count >= self.size:
+            yield self
+            return
+        for start in range(0, self.size, count):
+            some = {name: rows[start : start + count] for name, rows in self.rows.items()}
+            yield self._replace(rows=some)
+
     def score_of(self, outputs: Arrays) -> float:
         """The value of the first metric."""
         return tasks_of.compute_score(self.task, outputs, self.targets, self.dataset)
 
     def score(self, model: nn.Module, precision: str = "fp32") -> float:
         """The same of a model."""
-        return self.score_of(self.outputs(model, precision))
+        metric = self.task.score
+        return metric.value(self.judge(model, precision, (metric,))[metric.name])
 
     def metric_rows(self, outputs: Arrays) -> NDArray[np.float64]:
         """The rows [N, K] of the first metric."""

@@ -47,7 +47,6 @@ from edgekd.named_member import NamedMember
 from edgekd.stage import Context
 from edgekd.task import figure_text
 from edgekd.task import interface_of
-from edgekd.task import metric_rows
 from edgekd.task import metric_values
 from edgekd.task import value_text
 from edgekd.tasks import load_task
@@ -207,11 +206,9 @@ def write(
         return {}
     validation = read_split(given, allow_code=context.allow_code)
     task, targets = validation.task, validation.targets
-    if outputs is None:
-        outputs = validation.outputs(model)
-    standing = chance.compute_standing(task, outputs, targets, validation.dataset)
+    rows = validation.judge(model) if outputs is None else validation.all_metric_rows(outputs)
+    standing = chance.find_standing(task, rows, targets, validation.dataset)
     made = blueprint.save(model, plan, context.folder)
-    rows = metric_rows(task.metrics, outputs, targets, validation.dataset)
     values = metric_values(task, rows)
     score: dict[str, Any] = {
         "score": values[task.score.name],

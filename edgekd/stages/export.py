@@ -111,7 +111,8 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
             to_onnx.write(deployed, made["model.onnx"], interface, opset=opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
-        chosen = choose_groups(validation, config.golden, context.seed, config.sizes)
+        count = golden.limit_samples(plan.interface, config.golden)
+        chosen = choose_groups(validation, count, context.seed, config.sizes)
         groups = {name: make_group(model, validation, rows) for name, rows in chosen.items()}
         moved = _round_as_engines(model, validation, chosen) if config.profile else {}
     golden.write(made["golden.safetensors"], groups)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import NUMBERING
@@ -114,7 +115,10 @@ def _recognize_arrays(path: Path) -> Recognition:
 
 def _recognize_table(path: Path) -> Recognition:
     """Images of Parquet or Arrow, unless its plain columns are words with tags, or texts with labels."""
-    records = look_at_table(path, LOOKED_AT)
+    try:
+        records = look_at_table(path, LOOKED_AT)
+    except EdgekdError:  # told where it is read
+        return Recognition("huggingface", str(path), "Parquet or Arrow files")
     if {"tokens", "tags"} <= set(records.columns):
         return Recognition("tagged-text", str(path), "a table of words with their tags")
     texts = [name for name in records.columns if column_fits(records, name, is_words)]
