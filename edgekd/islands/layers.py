@@ -18,6 +18,8 @@ QUANTIZERS = {"FakeQuantize", "Convert"}
 STORED = {"Const", "Input", "Output"}
 """Kinds of layers that compute nothing, as those of `MOVES`."""
 MOVES = STORED | {"Reorder", "Reshape", "Transpose", "Convert"}
+TAKEN = {"Gather"}
+"""Kinds of layers that take rows of a table: int8 ones are stored so, and numbers behind it."""
 PASSING = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "MaxPool"}
 UNBIASED = "/WithoutBiases"
 """What the ONNX reader appends to the name of a product whose bias it makes an Add of that name."""
@@ -75,9 +77,21 @@ def find_islands(layers: Sequence[GraphLayer], operations: Mapping[str, Operatio
 
 
 def _takes_or_gives_int8(layer: GraphLayer, operations: Mapping[str, Operation]) -> bool:
-    if layer.kind in STORED:
+    if layer.kind in STORED | TAKEN or _reads_row(layer, operations):
         return False
     return layer.precision in BYTES or _quantizes(layer, operations)
+
+
+def _reads_row(layer: GraphLayer, operations: Mapping[str, Operation]) -> bool:
+    """Return whether `layer` makes numbers of rows of a table of codes."""
+    origins = [operations[name] for name in layer.origins if name in operations]
+    return any(
+        operations[name].kind in TAKEN
+        for one in origins
+        if one.kind == "Convert"
+        for name in one.inputs
+        if name in operations
+    )
 
 
 def _quantizes(layer: GraphLayer, operations: Mapping[str, Operation]) -> bool:

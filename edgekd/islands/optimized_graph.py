@@ -25,6 +25,8 @@ from edgekd.islands.causes import GraphIndex
 CONVERSIONS = {"QuantizeLinear", "DequantizeLinear"}
 MOVES = causes.PASSING | {"Cast", "ReorderInput", "ReorderOutput", "Slice", "Split", "Gather"}
 """Operators that compute nothing."""
+STORED_ROWS = {"Gather", "Cast"}
+"""Operators that take rows of a table of codes, and make numbers of them."""
 ADDED = re.compile(r"(_token_\d+|/MatMulAddFusion|/duplicated)+$")
 """What ONNX Runtime appends to the name of a node that it replaces."""
 
@@ -72,7 +74,9 @@ def _floats(made: GraphIndex) -> Iterator[tuple[Node, bool]]:
 
 
 def _is_int8(node: Node, elements: dict[str, int], made: GraphIndex) -> bool:
-    """Return whether it takes or gives 8-bit values that vary."""
+    """Return whether it takes or gives 8-bit values that vary; rows of a table that are only stored so are none."""
+    if node.op in STORED_ROWS:
+        return False
     kinds = {graph.ELEMENTS.get(elements.get(name, 0)) for name in (*node.inputs, *node.outputs)}
     first = graph.ELEMENTS.get(graph.first_type(node, elements))
     if node.op == "QuantizeLinear":

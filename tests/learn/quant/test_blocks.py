@@ -21,6 +21,7 @@ from edgekd.learn.quant import post_training
 from edgekd.learn.quant import tracing
 from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
+from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
 from tests import quant_example as example
 
@@ -118,6 +119,10 @@ def test_the_file_holds_codes_and_answers_as_was_trained(
     (got,) = session.run({"tokens": tokens(8).numpy()})
     with torch.no_grad():
         want = embedder.model(tokens(8)).numpy()
+    engine = {"x86": ort, "openvino": openvino}[profile]
+    (tmp_path / "built").mkdir()
+    built = engine.build(path, tmp_path / "built", "int8")
+    assert engine.islands(built, "int8") == []  # rows that are stored so are no int8 arithmetic
     site = max(one.step() for one in insertion.find_activation_quantizers(embedder.model).values())
     np.testing.assert_allclose(got, want, atol=site)
 
