@@ -1,11 +1,14 @@
 """The real all-MiniLM-L6-v2 in int8 beside what ONNX Runtime and NNCF make of it: agreement and time.
 
-    python benchmarks/encoder_int8/measure.py make MODEL TEXTS WORK --nncf PYTHON
+    python benchmarks/encoder_int8/measure.py peers MODEL TEXTS WORK --nncf PYTHON
+    python benchmarks/encoder_int8/measure.py calibrated MODEL TEXTS WORK
+    python benchmarks/encoder_int8/measure.py learned MODEL TEXTS WORK
     python benchmarks/encoder_int8/measure.py time WORK --output benchmarks/encoder_int8/result.json
 
-MODEL is the folder of the published encoder, TEXTS a file with a sentence a line (here the 60,561 summaries of Debian 12's
-packages), PYTHON one that has nncf. `make` writes all files and asks each for the vectors of 300 sentences that nothing was
-calibrated or learned on; `time` times them in turns, one thread, batch 1, a fresh order every round.
+MODEL is the folder of the published encoder, TEXTS a file with a sentence a line (here the 60,561 summaries
+of Debian 12's packages), PYTHON one that has nncf. The first three make files; `time` asks each for the
+vectors of 300 sentences that nothing was calibrated or learned on, and times them in turns, one thread,
+batch 1, another order every round.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sentences
 import timing
+import torch
 from encoder import SentenceEncoder
 from encoder import ends
 
@@ -38,41 +43,30 @@ OPSET = 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(required=True)
-    make = verbs.add_parser("make")
-    make.set_defaults(run=make_all)
-    for name in ("model", "texts", "work"):
-        make.add_argument(name, type=Path)
-    make.add_argument("--nncf", required=True)
-    make.add_argument("--learning", type=int, default=6000)
-    make.add_argument("--epochs", type=int, default=1)
-    time = verbs.add_parser("time")
-    time.set_defaults(run=time_all)
-    time.add_argument("work", type=Path)
-    time.add_argument("--output", type=Path, required=True)
-    time.add_argument("--rounds", type=int, default=15)
+    for name, run in (("peers", make_peers), ("calibrated", make_ours), ("learned", make_ours)):
+        make = verbs.add_parser(name)
+        make.set_defaults(run=run, name=name)
+        for path in ("model", "texts", "work"):
+            make.add_argument(path, type=Path)
+        if name == "peers":
+            make.add_argument("--nncf", required=True)
+        make.add_argument("--learning", type=int, default=1600, help="sentences learned on")
+    timed = verbs.add_parser("time")
+    timed.set_defaults(run=time_all)
+    timed.add_argument("work", type=Path)
+    timed.add_argument("--output", type=Path, required=True)
+    timed.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args()
     asked.run(asked)
 
 
-def make_all(asked: argparse.Namespace) -> None:
-    asked.work.mkdir(parents=True, exist_ok=True)
-    tokens = sentences.read(asked.texts, asked.model / "tokenizer.json", asked.learning)
-    model = SentenceEncoder(asked.model).eval()
-    held = sentences.batches(tokens.held, 32, 0)
-    np.savez(asked.work / "held.npz", *[ids for ids, _ in held])
-    to_onnx.write(model, asked.work / "float.onnx", ends(model), opset=OPSET)
-    _make_peers(asked, tokens)
-    told: dict[str, Any] = {
-        "sentences": {"held": len(tokens.held), "learned on": len(tokens.learning)}
-    }
-    told |= _make_ours(asked, model, tokens)
-    (asked.work / "made.json").write_text(json.dumps(told, indent=1))
-
-
-def _make_peers(asked: argparse.Namespace, tokens: sentences.Sentences) -> None:
+def make_peers(asked: argparse.Namespace) -> None:
     from onnxruntime import quantization as ort
 
+    model, tokens = _read(asked)
     work, floats = asked.work, str(asked.work / "float.onnx")
+    np.savez(work / "held.npz", *[ids for ids, _ in sentences.batches(tokens.held, 32, 0)])
+    to_onnx.write(model, work / "float.onnx", ends(model), opset=OPSET)
     ort.quantize_dynamic(
         floats, str(work / "ort-dynamic.onnx"), per_channel=True, weight_type=ort.QuantType.QInt8
     )
@@ -89,28 +83,22 @@ def _make_peers(asked: argparse.Namespace, tokens: sentences.Sentences) -> None:
     calibration = [ids for ids, _ in sentences.batches(tokens.calibration, 1, 0)]
     np.savez(work / "calibration.npz", *calibration)
     peer = Path(__file__).with_name("nncf_peer.py")
-    subprocess.run(
-        [asked.nncf, str(peer), floats, str(work / "calibration.npz"), str(work / "nncf.xml")],
-        check=True,
-    )
+    paths = [floats, str(work / "calibration.npz"), str(work / "nncf.xml")]
+    subprocess.run([asked.nncf, str(peer), *paths], check=True)
 
 
-def _make_ours(
-    asked: argparse.Namespace, model: SentenceEncoder, tokens: sentences.Sentences
-) -> dict[str, Any]:
-    import torch
-
-    def tensors(rows: list[list[int]], most: int) -> list[tuple[torch.Tensor, ...]]:
-        return [tuple(map(torch.from_numpy, row)) for row in sentences.batches(rows, most, 0)]
-
-    calibration = tensors(tokens.calibration, 32)
+def make_ours(asked: argparse.Namespace) -> None:
+    model, tokens = _read(asked)
+    calibration = _tensors(tokens.calibration)
     started = post_training.quantize(
         model, ends(model), NUMERICS["asymmetric"], lambda: calibration, correct=False
     )
-    _write(asked.work, "calibrated", started.model, model)
-    told = {"start": started.summary()}
-    if asked.epochs:
-        learning = [batch for batch in tensors(tokens.learning, 32) if len(batch[0]) > 1]
+    told: dict[str, Any] = {"start": started.summary()}
+    if asked.name == "learned":
+        names = [end.name for end in ends(model).inputs]
+        learning = [dict(zip(names, batch, strict=True)) for batch in _tensors(tokens.learning)]
+        learning = [batch for batch in learning if len(batch[names[0]]) > 1]
+        began = time.perf_counter()
         _, history = edgekd.distil(
             started.model,
             model,
@@ -119,26 +107,39 @@ def _make_ours(
             optimizer="adamw",
             learning_rate=3e-5,
             weight_decay=0.0,
-            epochs=asked.epochs,
+            epochs=1,
         )
-        told["history"] = [dict(row) for row in history]
-        _write(asked.work, "learned", started.model, model)
-    return told
-
-
-def _write(work: Path, name: str, quantized: Any, model: SentenceEncoder) -> None:
+        told |= {
+            "sentences": len(tokens.learning),
+            "steps": len(learning),
+            "seconds": round(time.perf_counter() - began),
+            "history": [dict(row) for row in history],
+        }
     for engine, profile in OURS.items():
-        written = emit.prepare_export(quantized.eval(), PROFILES[profile])
-        opset = max(OPSET, emit.least_opset(written))
-        to_onnx.write(written, work / f"ours-{name}-{engine}.onnx", ends(model), opset=opset)
+        written = emit.prepare_export(started.model.eval(), PROFILES[profile])
+        path = asked.work / f"ours-{asked.name}-{engine}.onnx"
+        least = max(OPSET, emit.least_opset(written))
+        to_onnx.write(written, path, ends(model), opset=least)
+    (asked.work / f"{asked.name}.json").write_text(json.dumps(told))
+
+
+def _read(asked: argparse.Namespace) -> tuple[SentenceEncoder, sentences.Sentences]:
+    asked.work.mkdir(parents=True, exist_ok=True)
+    tokens = sentences.read(asked.texts, asked.model / "tokenizer.json", asked.learning)
+    return SentenceEncoder(asked.model).eval(), tokens
+
+
+def _tensors(rows: list[list[int]]) -> list[tuple[torch.Tensor, ...]]:
+    return [tuple(map(torch.from_numpy, row)) for row in sentences.batches(rows, 32, 0)]
 
 
 def time_all(asked: argparse.Namespace) -> None:
     stored = np.load(asked.work / "held.npz")
     held = [stored[name] for name in stored.files]
     rows = timing.run_all(asked.work, held, asked.rounds)
-    told = json.loads((asked.work / "made.json").read_text())
-    command = " ".join(["python", "benchmarks/encoder_int8/measure.py", "time", "WORK"])
+    made = {name: asked.work / f"{name}.json" for name in ("calibrated", "learned")}
+    told = {name: json.loads(path.read_text()) for name, path in made.items() if path.exists()}
+    command = "python benchmarks/encoder_int8/measure.py time WORK"
     result = {"command": command, "machine": timing.describe_machine(), "rows": rows, **told}
     asked.output.write_text(json.dumps(result, indent=1) + "\n")
     for row in rows:
