@@ -42,10 +42,10 @@ def find_tokenizer_difference(one: bytes, other: bytes) -> str:
         if said[0] != said[1]:
             return f"the token of {number}: {said[0][:40]!r} and {said[1][:40]!r}"
     for name in _OF_MODEL:
-        if (said := _pair(mine["model"], theirs["model"], name)) is not None:
-            return f"model.{name}: {said}"
+        if (pair := _pair(mine["model"], theirs["model"], name)) is not None:
+            return f"model.{name}: {pair}"
     merges = [
-        [_join(pair) for pair in each["model"].get("merges") or ()] for each in (mine, theirs)
+        [_join(merge) for merge in each["model"].get("merges") or ()] for each in (mine, theirs)
     ]
     for number, (left, right) in enumerate(zip(*merges, strict=False)):
         if left != right:
@@ -61,8 +61,8 @@ def find_tokenizer_difference(one: bytes, other: bytes) -> str:
     if len(added[0]) != len(added[1]):
         return f"added_tokens: {len(added[0])} and {len(added[1])}"
     for name in _PARTS:
-        if (said := _pair(mine, theirs, name)) is not None:
-            return f"{name}: {said}"
+        if (pair := _pair(mine, theirs, name)) is not None:
+            return f"{name}: {pair}"
     return ""
 
 

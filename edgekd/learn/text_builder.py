@@ -119,7 +119,7 @@ def build_text_network(
         setattr(network.get_submodule(model.stack.path), CHOSEN, chosen)
     described = json.dumps({"model_type": fields["model_type"], **kept}, sort_keys=True)
     said = TextKnobs(pooling=model.pooling)._asdict()
-    model.blueprint_arguments = {"reference": "", "config": described, **said}  # type: ignore[assignment]
+    model.blueprint_arguments = {"reference": "", "config": described, **said}
     return model
 
 
@@ -128,7 +128,7 @@ def _build(auto: Any, settings: Any, use: Use) -> nn.Module:
         settings, trust_remote_code=False, attn_implementation="eager"
     )
     if use == "vector" and getattr(network, "pooler", None) is not None:  # nobody asks it
-        network.pooler = None  # type: ignore[assignment]
+        network.pooler = None
     return network
 
 

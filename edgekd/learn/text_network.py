@@ -102,7 +102,7 @@ class TextNetwork(nn.Module):
         self.first_position, self.size = first_position, size
         self.class_names: tuple[str, ...] = ()
         self.stack = LayerStack("", (), 0)
-        width = int(network.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        width = int(network.config.hidden_size)
         if use == "vector" and width != size:
             self.project = nn.Linear(width, size)
 
@@ -144,7 +144,7 @@ def find_stack(network: nn.Module, count: int) -> str:
     """Path of the list of a network's layers: the first of so many like modules; empty if there is none."""
     for path, module in network.named_modules():
         alike = isinstance(module, nn.ModuleList) and len({type(each) for each in module}) == 1
-        if alike and len(module) == count:  # type: ignore[arg-type]
+        if alike and len(module) == count:
             return path
     return ""
 

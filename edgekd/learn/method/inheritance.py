@@ -191,7 +191,7 @@ def _spread(student: nn.Module, teacher: nn.Module) -> dict[str, str]:
     names, others = ([name for name, _ in each.named_children()] for each in (student, teacher))
     if len(names) >= len(others):
         return {name: name for name in names}
-    chosen = getattr(student, CHOSEN, ())
+    chosen: tuple[int, ...] = getattr(student, CHOSEN, ())
     if len(chosen) != len(names) or chosen[-1] >= len(others):
         chosen = spread_evenly(len(names), len(others))
     return {name: others[number] for name, number in zip(names, chosen, strict=True)}
