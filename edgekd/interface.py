@@ -27,6 +27,11 @@ Kind = Literal["values", "logits", "index", "mask", "state"]
 PAST, PRESENT = "past_key_values.", "present."
 """How the names of states begin, those that a call takes and those that it gives: ``past_key_values.0.key``, as
 optimum, ONNX Runtime GenAI and OpenVINO have them."""
+NEXT_TOKENS = "next_tokens"
+"""The target of a decoder."""
+LOGITS_TO_KEEP = "logits_to_keep"
+"""An input of a decoder's file that need not be given: of how many last tokens it gives logits, 0 of all. A file that has
+it writes new keys and values into the buffer that holds the earlier ones, where both are given the same."""
 PAST_LENGTH, WHOLE_LENGTH = "past_length", "whole_length"
 """Axes of states: how many tokens there were before a call, and how many there are behind it."""
 
@@ -162,6 +167,11 @@ def image_classifier(*, classes: int, channels: int, height: int, width: int) ->
         (Tensor("logits", "float32", (BATCH, classes), "logits", class_axis=1, target="labels"),),
         sizes=sizes,
     )
+
+
+def is_decoder(interface: Interface) -> bool:
+    """Return whether a model tells the token behind each, and nothing else."""
+    return [end.target for end in interface.outputs] == [NEXT_TOKENS]
 
 
 def add_states(interface: Interface, layers: int, heads: int, head_size: int) -> Interface:

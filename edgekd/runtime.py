@@ -72,6 +72,25 @@ class Session(Protocol):
         buffers does it: what is left is the engine's own time and one call."""
 
 
+class TextStream(Protocol):
+    """A decoder that is fed one text piece by piece, and keeps what it needs of it."""
+
+    @property
+    def length(self) -> int:
+        """How many tokens it holds."""
+
+    def feed(self, tokens: np.ndarray) -> np.ndarray:
+        """The logits [V] behind tokens int64 [N], which come behind those before; the caller's until the next call."""
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+
+
+def no_stream(files: Files, precision: Precision, threads: int, longest: int) -> TextStream | None:
+    """None: this engine has no better way than a call with states as inputs and outputs."""
+    return None
+
+
 class Runtime(NamedTuple):
     """One engine, as a handful of names; `edgekd.runtimes` holds them."""
 
@@ -101,6 +120,9 @@ class Runtime(NamedTuple):
     islands: Callable[[Files, Precision], list[dict[str, str]]] = no_islands
     """Float nodes that compute inside an int8 graph: ``node`` (its name in the ONNX file), ``op``,
     and ``cause`` in one line."""
+    open_stream: Callable[[Files, Precision, int, int], TextStream | None] = no_stream
+    """Files, precision, threads and the most tokens of a text to a stream whose states never leave the engine; None
+    where it has none for such a file. Raises ValueError."""
 
 
 class RuntimeEntry(NamedTuple):
@@ -122,6 +144,8 @@ class RuntimeEntry(NamedTuple):
     """Whether float tensors stay what they are in the file, whatever precision it is told."""
     profiles: tuple[str, ...] = ()
     """The Q/DQ files (`edgekd.profile`) it runs in integers, its own first; it may read others and gain nothing."""
+    fuses_decoders: bool = False
+    """Whether it gets a decoder as operators of the domain ``com.microsoft``."""
     plugin: Plugin | None = None
     """The entry point that adds it; None of edgekd's own."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.bench.differences import Differences
@@ -13,6 +14,9 @@ from edgekd.bench.status import REFUSED
 from edgekd.bench.status import Status
 from edgekd.profile import QUANTIZED
 from edgekd.units import percent_text
+
+if TYPE_CHECKING:
+    from edgekd.field import Arrays
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by the score."""
@@ -122,6 +126,21 @@ def float_allowance(size: float, tolerance: float) -> float:
         tolerance: as a recipe gives it, ``export.tolerance``.
     """
     return tolerance * max(1.0, size / USUAL)
+
+
+def explain_difference(
+    got: Mapping[str, Arrays], want: Mapping[str, Arrays], tolerance: float
+) -> str:
+    """Say where outputs by group and name are farther from others than `float_allowance` lets them; empty if nowhere."""
+    import numpy as np
+
+    for group, outputs in want.items():
+        for name, wanted in outputs.items():
+            allowed = float_allowance(float(np.sqrt(np.square(wanted).mean())), tolerance)
+            off = float(np.abs(got[group][name] - wanted).max())
+            if not off <= allowed:
+                return f"got {name} {off:.2g} off, want at most {allowed:.2g}"
+    return ""
 
 
 def judge_answers(

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from edgekd.bench.call import CONTEXT
+from edgekd.bench.call import PROMPT
 from edgekd.bench.status import FAILED
 from edgekd.bench.status import INVALID
 from edgekd.bench.status import TIMED
@@ -58,6 +60,11 @@ class Budget(Settings):
     """At most this median latency, batch 1: the slow end of its interval counts."""
     peak_rss_bytes: Whole | None = None
     """At most this peak of resident memory, the engine and Python included."""
+    first_token_ms: Positive | None = omit_default(None)
+    """Of a decoder, at most this median time to the first token, at every ``measure.sizes.prompt_length``."""
+    decode_tokens_per_s: Positive | None = omit_default(None)
+    """Of a decoder, at least this many tokens a second behind the first, from the median time between two, at every
+    ``measure.sizes.context_length``."""
     size_bytes: Whole | None = None
     """At most this many bytes of engine files."""
     speedup: Positive | None = None
@@ -140,6 +147,18 @@ def _shrink(row: Row, reference: Row | None) -> Reading:
     return _exact(theirs / ours if ours and theirs else None)
 
 
+def _read_rate(row: Row, _: Row | None) -> Reading:
+    """Tokens a second, from the time of one."""
+    found = read_latency(row)
+    rates = [None if each is None else 1000 / each for each in found[:3]]
+    return Reading(rates[0], rates[1], rates[2], found.doubt)
+
+
+TOKEN_LIMITS: dict[str, tuple[str, LimitRule]] = {
+    PROMPT: ("first_token_ms", LimitRule(lambda row, _: read_latency(row), at_most=True)),
+    CONTEXT: ("decode_tokens_per_s", LimitRule(_read_rate, at_most=False)),
+}
+"""Of a decoder, by the size of the rows at which it holds."""
 LIMITS: dict[str, LimitRule] = {
     "latency_p50_ms": LimitRule(lambda row, _: read_latency(row), at_most=True),
     "peak_rss_bytes": LimitRule(lambda row, _: _exact(row["peak_rss_bytes"]), at_most=True),
@@ -221,7 +240,8 @@ def judge_sizes(row: Row, reference: Row | None, budget: Budget) -> list[Verdict
     if row["status"] == FAILED:
         reason = f"{label}: {read_status(row)}, want it measured"
         return [Verdict(label, 1.0, None, NOT_MEASURED, 1.0, reason)]
-    limits = {name: LIMITS[name] for name in AT_EVERY_SIZE if getattr(budget, name) is not None}
+    limits = _limits_at(row)
+    limits = {name: rule for name, rule in limits.items() if getattr(budget, name) is not None}
     found = [
         judge_limit(
             f"{name} {label}",
@@ -232,6 +252,14 @@ def judge_sizes(row: Row, reference: Row | None, budget: Budget) -> list[Verdict
         for name, limit in limits.items()
     ]
     return [verdict._replace(row=row["name"]) for verdict in found]
+
+
+def _limits_at(row: Row) -> dict[str, LimitRule]:
+    """The limits that hold at a row's sizes: a token is no call of the usual kind."""
+    for size, (name, rule) in TOKEN_LIMITS.items():
+        if size in row["sizes"]:
+            return {name: rule, "peak_rss_bytes": LIMITS["peak_rss_bytes"]}
+    return {name: LIMITS[name] for name in AT_EVERY_SIZE}
 
 
 def judge_limit(name: str, want: float, found: Reading, *, at_most: bool) -> Verdict:

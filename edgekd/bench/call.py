@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+PROMPT, CONTEXT = "prompt_length", "context_length"
+"""Sizes of decoders, none of an axis of theirs: tokens before the first that is written, and before the next."""
+FIRST, NEXT = "first token", "next token"
+"""What of a decoder is timed where it is no plain call."""
+TEXT = "text"
+"""The only input of that."""
+
 
 class InputPlan(NamedTuple):
     """Shape and content of one input of a call."""
@@ -29,6 +36,9 @@ class CallPlan(NamedTuple):
     """What a reader of the numbers has to know."""
     sizes: Mapping[str, int] = {}
     """By the name of a free axis its size, where a recipe asks for others than the usual."""
+
+    decoding: Mapping[str, object] = {}
+    """What of a decoder is timed (`edgekd.bench.text_jobs`), where that is no plain call."""
 
     def spec(self) -> dict[str, list[object]]:
         """The inputs as a worker is told of them."""

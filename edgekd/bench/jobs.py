@@ -22,6 +22,7 @@ from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
 from edgekd.bench.states import hide_states
 from edgekd.bench.statistics import median
+from edgekd.bench.text_jobs import open_timed_text
 from edgekd.device import READY
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
@@ -50,7 +51,11 @@ def _import(runtime: Runtime, say: Say) -> None:
 
 def load_session(spec: Spec, say: Say) -> Session:
     """The engine of a specification, compiled for its ``batch`` and the shapes of its ``call``; a batch
-    of None leaves that free. States that the call does not name are empty."""
+    of None leaves that free. States that the call does not name are empty; where it is a text's first or next
+    token (``decoding``) that is asked for, they are kept."""
+    if "decoding" in spec:
+        say("load")
+        return open_timed_text(spec)
     runtime = find_runtime(spec["runtime"])
     say("load")
     files = {name: Path(path) for name, path in spec["files"].items()}

@@ -9,6 +9,7 @@ from typing import Any
 from edgekd.bench import result
 from edgekd.bench import session
 from edgekd.bench.answers import Answers
+from edgekd.bench.call import CONTEXT
 from edgekd.bench.call import CallPlan
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
@@ -109,6 +110,7 @@ def fill_row(
         "latency_p50_ms": values.get("latency_p50"),
         "latency_ci95_ms": None if p50 is None or p50.ci95 is None else list(p50.ci95),
         **{f"latency_p{q}_ms": values.get(f"latency_p{q}") for q in (90, 95, 99)},
+        **_describe_rate(row, values.get("latency_p50")),
         "latency_mean_ms": values.get("latency_mean"),
         "latency_caller_p50_ms": values.get("latency_caller_p50"),
         "peak_rss_bytes": None if peak is None else int(peak),
@@ -119,6 +121,13 @@ def fill_row(
         "status": status.word,
         "reason": status.reason,
     }
+
+
+def _describe_rate(row: Row, time_ms: float | None) -> dict[str, Any]:
+    """Tokens a second of a row whose call is one token behind others."""
+    if CONTEXT not in row.get("sizes", {}):
+        return {}
+    return {"decode_tokens_per_s": 1000 / time_ms if time_ms else None}
 
 
 def reference_of(row: Row, rows: Sequence[Row]) -> Row | None:

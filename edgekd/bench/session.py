@@ -206,6 +206,7 @@ def worker_spec(subject: Subject, rules: Rules) -> tuple[dict[str, Any], dict[st
         "inputs": None if subject.inputs is None else input_path(INPUTS),
         "batch": subject.batch,
         "call": subject.call.spec(),
+        **({"decoding": dict(subject.call.decoding)} if subject.call.decoding else {}),
         "seed": rules.seed,
         "warm_up": rules.warm_up._asdict(),
         "steady": rules.steady._asdict(),

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekd import splits
 from edgekd.bench.sized_calls import Sizes
+from edgekd.bench.sized_calls import plain_sizes
 from edgekd.dataset import Dataset
 from edgekd.field import RaggedRows
 
@@ -63,10 +64,14 @@ def share_sizes(
         data: what the samples are.
         split: those of validation.
     """
-    if len(sizes) != 1:
+    axes = plain_sizes(sizes)
+    if len(axes) != 1:
         return [dict(row) for row in rows]
-    (axis,) = sizes
-    timed = sorted({row["sizes"][axis] for row in rows})
+    (axis,) = axes
+    timed = sorted({row["sizes"][axis] for row in rows if axis in row["sizes"]})
     numbers = assign_buckets(read_lengths(data, axis, splits.read(split)), timed[:-1])
     shares = {size: float((numbers == number).mean()) for number, size in enumerate(timed)}
-    return [{**row, "share": shares[row["sizes"][axis]]} for row in rows]
+    return [
+        {**row, "share": shares[row["sizes"][axis]]} if axis in row["sizes"] else dict(row)
+        for row in rows
+    ]

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
+from edgekd.bench.call import CONTEXT
+from edgekd.bench.call import FIRST
+from edgekd.bench.call import NEXT
+from edgekd.bench.call import PROMPT
+from edgekd.bench.call import TEXT
 from edgekd.bench.call import CallPlan
 from edgekd.bench.call import InputPlan
 from edgekd.bench.golden import USUAL
@@ -13,12 +20,32 @@ from edgekd.bench.golden import Golden
 from edgekd.bench.golden import GoldenGroup
 from edgekd.errors import find_nearest
 from edgekd.interface import BATCH
+from edgekd.interface import NEXT_TOKENS
 from edgekd.interface import Axis
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
 
 Sizes = Mapping[str, Sequence[int]]
 """By the name of a free axis, each size that is asked for."""
+
+
+def plain_sizes(sizes: Sizes) -> dict[str, Sequence[int]]:
+    """Those of free axes: without the sizes of decoders."""
+    return {name: each for name, each in sizes.items() if name not in (PROMPT, CONTEXT)}
+
+
+def is_of_tokens(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is of a decoder's first or next token."""
+    return not {PROMPT, CONTEXT}.isdisjoint(row.get("sizes", {}))
+
+
+def list_decoding_axes(axes: Sequence[Axis], targets: Collection[str]) -> tuple[Axis, ...]:
+    """`PROMPT` and `CONTEXT` with their limits, of data whose targets are what follows each token; none of others."""
+    lengths = [axis for axis in axes if axis.name != BATCH]
+    if NEXT_TOKENS not in targets or len(lengths) != 1:
+        return ()
+    most = lengths[0].most
+    return Axis(PROMPT, most=most), Axis(CONTEXT, most=max(1, most - 1))
 
 
 def find_fault(sizes: Sizes, axes: Sequence[Axis]) -> tuple[tuple[str | int, ...], str] | None:
@@ -69,8 +96,9 @@ def plan_sized_calls(
         interface: what the model takes.
         usual: sizes of the axes that are not asked for.
     """
+    plain = plain_sizes(sizes)
     combinations = [
-        dict(zip(sizes, each, strict=True)) for each in itertools.product(*sizes.values())
+        dict(zip(plain, each, strict=True)) for each in itertools.product(*plain.values())
     ]
     calls: dict[str, CallPlan] = {}
     for asked in combinations:
@@ -79,7 +107,25 @@ def plan_sized_calls(
             label = ",".join(f"{name}={size}" for name, size in asked.items())
             inputs = {end.name: _plan_input(interface, end, whole) for end in interface.inputs}
             calls[label] = CallPlan(inputs, label=label, sizes=whole)
-    return list(calls.values())
+    decoding = [
+        _plan_decoding(interface, name, length)
+        for name in (PROMPT, CONTEXT)
+        for length in sizes.get(name, ())
+    ]
+    return [*calls.values(), *decoding]
+
+
+def _plan_decoding(interface: Interface, name: str, length: int) -> CallPlan:
+    """The first token behind a prompt, or the next behind a context."""
+    (text,) = (end for end in interface.inputs if end.kind == "index")
+    longest = next(axis.most for axis in interface.axes if axis.name in text.shape[1:])
+    kind, tokens = (FIRST, length) if name == PROMPT else (NEXT, length + 1)
+    return CallPlan(
+        {TEXT: InputPlan((None, tokens), max(text.below, 1))},
+        label=f"{name}={length}",
+        sizes={name: length},
+        decoding={"kind": kind, "length": length, "longest": longest},
+    )
 
 
 def _plan_input(interface: Interface, end: Tensor, sizes: Mapping[str, int]) -> InputPlan:

@@ -25,6 +25,7 @@ MOST_ENTRIES = 100_000
 MOST_NS = 2**53
 """A hundred days; every whole number up to it is a float too."""
 MOST_BATCH = 2**20
+MOST_VOCABULARY = 2**24
 Check = Callable[[Any], bool]
 
 
@@ -249,6 +250,10 @@ FORMS: dict[str, dict[str, Check]] = {
         "not_measured": _reason,
     },
     "outputs": {"shapes": _mapping(is_text, _list(is_whole_number))},
+    "text": {
+        "tokens": _list(lambda value: is_whole_number(value, 0, MOST_VOCABULARY), 1),
+        "margins": _list(lambda value: is_number(value, -(2.0**63)), 1),
+    },
     "score": {"shapes": _mapping(is_text, _list(is_whole_number))},
     "site": {
         "facts": _facts,
@@ -274,6 +279,7 @@ FORMS: dict[str, dict[str, Check]] = {
 REQUIRED: dict[str, tuple[str, ...]] = {
     "latency": ("iters_ns", "steady", "cold_ms"),
     "memory": ("peak_rss_bytes",),
+    "text": tuple(FORMS["text"]),
     "site": tuple(FORMS["site"]),
     "lookup": ("turns_ns",),
     "canary": ("canary_ns", "snapshot"),

@@ -33,6 +33,7 @@ JOBS = {
     "offers": ("edgekd.bench.engine_jobs", "list_offers"),
     "compile": ("edgekd.bench.engine_jobs", "compile_model"),
     "score": ("edgekd.bench.score_job", "run_score"),
+    "text": ("edgekd.bench.text_jobs", "write_text"),
     "outputs": ("edgekd.bench.answer_jobs", "compute_outputs"),
     "site": ("edgekd.bench.jobs", "describe_host"),
     "lookup": ("edgekd.bench.lookup", "run_lookup"),

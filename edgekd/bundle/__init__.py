@@ -9,6 +9,8 @@
                           and of itself; its spelling is fixed, so no byte of it can change unseen
     model-2.onnx, golden-2.safetensors, ...  of sizes for which another file was chosen (`edgekd.bundle.models`)
     tokenizer.json        what text becomes tokens by, where the data have one
+    fused.onnx            of a decoder the same model in operators of ONNX Runtime's own, if that was chosen
+    generation.json       of a decoder a prompt and what the trained model writes behind it
     signature.json        if it was signed: over the manifest's digest (`edgekd.bundle.signature`)
 
 Written by `edgekd.bundle.write`, packed as one file by `edgekd.bundle.archive`, run against its golden

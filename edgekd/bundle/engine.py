@@ -72,7 +72,9 @@ def _built(
 ) -> Engine | str:
     folder = scratch / f"{runtime}-{precision}"
     folder.mkdir()
-    built = build_engine(found.path, runtime, precision, folder, timeout_s=timeout_s, device=device)
+    fuses = runtime in runtimes.RUNTIMES and runtimes.RUNTIMES[runtime].fuses_decoders
+    path = found.fused if fuses and found.fused is not None else found.path
+    built = build_engine(path, runtime, precision, folder, timeout_s=timeout_s, device=device)
     if "not_measured" in built:
         return str(built["not_measured"])
     files = {name: folder / file for name, file in built["files"].items()}

@@ -41,13 +41,7 @@ from edgekd.settings import omit_default
 
 FORMAT, SIZED_FORMAT = "edgekd.bundle/2", "edgekd.bundle/3"
 MANIFEST = "manifest.json"
-FILES = (
-    "MODEL_CARD.md",
-    "golden.safetensors",
-    "measured.json",
-    "model.onnx",
-    "task.json",
-)
+FILES = ("MODEL_CARD.md", "golden.safetensors", "measured.json", "model.onnx", "task.json")
 MODEL, GOLDEN = "model.onnx", "golden.safetensors"
 MORE_MODELS = {f"model-{n}.onnx": f"golden-{n}.safetensors" for n in range(2, 9)}
 """Of the sizes for which another file was chosen, each with its golden answers."""
@@ -55,6 +49,12 @@ MORE_FILES = (*MORE_MODELS, *MORE_MODELS.values())
 MOST_BUCKETS = 64
 TOKENIZER = "tokenizer.json"
 """What text becomes tokens by; may be missing."""
+FUSED = "fused.onnx"
+"""A decoder in operators of one engine's own (`edgekd.runtime.RuntimeEntry.fuses_decoders`), which that runs in place of
+model.onnx; may be missing."""
+GENERATION = "generation.json"
+"""Of a decoder a golden text (`edgekd.bundle.generation`); may be missing."""
+OPTIONAL = {TOKENIZER, FUSED, GENERATION}
 SIGNATURE = "signature.json"
 """May be missing."""
 LARGEST_BYTES = 2**31
@@ -237,7 +237,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: {where}: {first['msg'][:200]}, want {FORMAT}") from error
     names = first_format.FILES if value.get("format") == first_format.FORMAT else FILES
     names = (*names, *list_more_files(manifest))
-    if set(manifest.files) - {TOKENIZER} != set(names):
+    if set(manifest.files) - OPTIONAL != set(names):
         raise InputError(f"{path}: files: got {sorted(manifest.files)}, want {list(names)}")
     told = value.pop("digest")
     spelled = files.pretty_json({**value, "digest": told})

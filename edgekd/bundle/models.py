@@ -12,10 +12,14 @@ from edgekd.bench.golden import Golden
 from edgekd.bench.size_buckets import assign_buckets
 from edgekd.bench.sized_calls import group_sizes
 from edgekd.bundle import Bundle
+from edgekd.bundle.manifest import FUSED
 from edgekd.bundle.manifest import MODEL
 from edgekd.bundle.manifest import ChosenCandidate
 from edgekd.bundle.manifest import Tolerance
 from edgekd.errors import InputError
+
+SHARED = ("fp32", "int8", "int4")
+"""Precisions in which every engine must give the trained model's own answers."""
 
 
 class BundledModel(NamedTuple):
@@ -27,6 +31,8 @@ class BundledModel(NamedTuple):
     """Those of its groups that belong to it."""
     tolerance: Mapping[str, Tolerance]
     """By ``runtime/precision``."""
+    fused: Path | None = None
+    """The same in operators of ONNX Runtime's own, which that runs in place of it."""
     most: int | None = None
     """Largest size of the samples that it is for; None where that is any."""
 
@@ -34,7 +40,10 @@ class BundledModel(NamedTuple):
 def usual_model(found: Bundle) -> BundledModel:
     """The one that was chosen at the usual sizes; in a bundle of one file that is the only one."""
     manifest = found.manifest
-    return BundledModel(found.folder / MODEL, manifest.chosen, found.golden, manifest.tolerance)
+    fused = found.folder / FUSED if FUSED in manifest.files else None
+    return BundledModel(
+        found.folder / MODEL, manifest.chosen, found.golden, manifest.tolerance, fused
+    )
 
 
 def models_by_size(found: Bundle) -> list[BundledModel]:
@@ -67,7 +76,7 @@ def models_by_size(found: Bundle) -> list[BundledModel]:
             else table.models[bucket.model].tolerance
         )
         path = found.folder / bucket.model
-        models.append(BundledModel(path, bucket.chosen, own, tolerance, bucket.most))
+        models.append(BundledModel(path, bucket.chosen, own, tolerance, most=bucket.most))
     return models
 
 
@@ -75,3 +84,14 @@ def list_bounds(found: Bundle) -> list[int]:
     """Of all buckets but the last, ascending."""
     table = found.manifest.by_size
     return [b.most for b in table.buckets if b.most is not None] if table is not None else []
+
+
+def stated_tolerance(
+    tolerance: Mapping[str, Tolerance], runtime: str, precision: str
+) -> Tolerance | None:
+    """Return what the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
+    asks of another: all are held to the same model."""
+    if precision not in SHARED or f"{runtime}/{precision}" in tolerance:
+        return tolerance.get(f"{runtime}/{precision}")
+    others = (asked for name, asked in tolerance.items() if name.endswith(f"/{precision}"))
+    return next(others, None)

@@ -31,12 +31,14 @@ from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import decisions
 from edgekd.bundle import engine as bundle_engine
+from edgekd.bundle import generation
 from edgekd.bundle import manifest as manifests
 from edgekd.bundle import signature
 from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
 from edgekd.bundle.manifest import Tolerance
 from edgekd.bundle.models import models_by_size
+from edgekd.bundle.models import stated_tolerance
 from edgekd.bundle.models import usual_model
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
@@ -54,8 +56,6 @@ PREPROCESSING = "preprocessing"
 LEAST_DIFFERENCE = 1e-4
 """Of an input made again from its pixels, in units of the input: two ways to round."""
 INSTRUCTIONS = "instruction set"
-SHARED = ("fp32", "int8", "int4")
-"""Precisions in which every engine must give the trained model's own answers."""
 
 
 class Report(NamedTuple):
@@ -139,6 +139,8 @@ def _golden(
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
         checks = [_compared(found, answered, tolerance, engine, found.golden)]
         if checks[0].verdict != "failed":
+            how = {"timeout_s": timeout_s, "device": device}
+            checks += generation.check_golden_text(found, engine, tolerance, **how)
             checks.insert(0, _from_rows(found, ask, tolerance, scratch))
     if are_finite(answered) and tolerance is not None and is_quantized(found.folder):
         checks += _saturated(found.golden[USUAL], answered[USUAL], tolerance, device)
@@ -287,14 +289,3 @@ def _saturated(
 def is_quantized(folder: Path) -> bool:
     """Return whether the model of a bundle computes with 8-bit numbers."""
     return numerics.is_quantized(numerics.read_contents(folder / "model.onnx"))
-
-
-def stated_tolerance(
-    tolerance: Mapping[str, Tolerance], runtime: str, precision: str
-) -> Tolerance | None:
-    """Return what the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
-    asks of another: all are held to the same model."""
-    if precision not in SHARED or f"{runtime}/{precision}" in tolerance:
-        return tolerance.get(f"{runtime}/{precision}")
-    others = (asked for name, asked in tolerance.items() if name.endswith(f"/{precision}"))
-    return next(others, None)

@@ -51,6 +51,8 @@ def write(
     tokenizer: bytes = b"",
     by_size: Mapping[str, Any] | None = None,
     more: Mapping[str, MoreModel] = {},
+    fused: bytes = b"",
+    generation: bytes = b"",
 ) -> dict[str, Path]:
     """Fill the empty `folder`; the same content gives the same bytes.
 
@@ -72,6 +74,8 @@ def write(
         by_size: as ``choice.json`` has it (`edgekd.bench.size_choice`); None, or one row for all its buckets, where one
             file serves all sizes.
         more: by profile, the files of further rows that it names.
+        fused: the file that the chosen engine runs, where that is no `model`, the same in operators of its own.
+        generation: the golden text of a decoder.
 
     Raises:
         ValueError: if `chosen` is no measured row, or a bucket's is none.
@@ -85,8 +89,12 @@ def write(
         "model.onnx": model.read_bytes(),
         "task.json": files.pretty_json(dataset_to_json(dataclasses.replace(dataset, counts={}))),
     }
-    if tokenizer:
-        contents[manifests.TOKENIZER] = tokenizer
+    optional = {
+        manifests.TOKENIZER: tokenizer,
+        manifests.FUSED: fused,
+        manifests.GENERATION: generation,
+    }
+    contents |= {name: data for name, data in optional.items() if data}
     table = None
     if by_size is not None and len({each["row"] for each in by_size["buckets"]}) > 1:
         table = _make_table(by_size, rows, row, more, contents)

@@ -25,6 +25,11 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write.",
 )
+@click.option(
+    "--genai",
+    is_flag=True,
+    help="Write a folder that ONNX Runtime GenAI loads, of a language model, in place of the one file.",
+)
 @options.replace
 @click.option(
     "--sign",
@@ -33,7 +38,7 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
     type=click.Path(path_type=Path),
     help="Ed25519 private key, as `openssl genpkey -algorithm ed25519` makes it.",
 )
-def command(run: Path, output: Path, replace: bool, key: Path | None) -> None:
+def command(run: Path, output: Path, genai: bool, replace: bool, key: Path | None) -> None:
     """Pack the bundle of RUN, a run folder or a bundle itself, as one file.
 
     A bundle holds the chosen student, its labels, preprocessing, stored answers and measurements. Every file is checked first. The same bundle gives the same bytes, on any machine. With --sign the
@@ -44,10 +49,16 @@ def command(run: Path, output: Path, replace: bool, key: Path | None) -> None:
 
     from edgekd import bundle
     from edgekd.bundle import archive
+    from edgekd.bundle import genai_folder
     from edgekd.bundle import signature
     from edgekd.units import bytes_text
 
     options.require_new(output, replace=replace)
+    if genai:
+        with archive.open_bundle(run) as folder:
+            written = genai_folder.write_genai_folder(bundle.load_bundle(folder), output)
+        echo(f"{output}: {', '.join(path.name for path in written)}")
+        return
     made = None
     with archive.open_bundle(run) as folder:
         if key is not None:

@@ -17,7 +17,9 @@ from edgekd.cli.screen import print_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekd.bundle.generation import Continuation
     from edgekd.bundle.predict import Prediction
+    from edgekd.errors import InputError
 
 MOST_LINES = 20
 """Samples without labels that are printed: their lines are summaries, `--json` has the values."""
@@ -54,6 +56,22 @@ MOST_VALUES = 1000
     type=click.Path(file_okay=False, path_type=Path),
     help="Of classes of pixels: write each answer as FOLDER/NAME.png, grey, the number of the class in each pixel.",
 )
+@click.option(
+    "--tokens",
+    type=click.IntRange(1, 2**20),
+    metavar="N",
+    help="Of a model that tells the next token: write N tokens behind each text.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    show_default=True,
+    help="Of written tokens: above 0 they are drawn, the likelier the lower it is.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of drawn tokens."
+)
 @options.replace
 @options.key
 @options.timeout
@@ -70,6 +88,9 @@ def command(
     top: int,
     runtime: str | None,
     masks: Path | None,
+    tokens: int | None,
+    temperature: float,
+    seed: int,
     replace: bool,
     key: Path | None,
     timeout_s: float,
@@ -82,16 +103,16 @@ def command(
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
     answer. Numbers: JSON or CSV, as text or in a file. Text: as it stands or in a file, if the data say how it
     becomes tokens, or .csv, .tsv and .jsonl of one a row; else their numbers as JSON. A text longer than the model takes
-    is cut. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
+    is cut. With --tokens a language model writes on behind each text. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
     """
     from edgekd import bundle
     from edgekd import runtimes
     from edgekd.bundle import archive
+    from edgekd.bundle import generation
     from edgekd.bundle import predict as bundle_predict
     from edgekd.bundle import signature
     from edgekd.bundle import user_inputs
     from edgekd.errors import EdgekdError
-    from edgekd.errors import InputError
     from edgekd.tasks import BUILT_IN
 
     if runtime is not None:
@@ -100,6 +121,13 @@ def command(
         found = bundle.load_bundle(folder)
         signature.require_signature(folder, found.manifest.digest, key)
         questions, broken = user_inputs.read_sound_questions(inputs, found.dataset)
+        if tokens is not None:
+            sampling = generation.TokenChoice(temperature, seed=seed)
+            written = generation.continue_texts(
+                found, questions, tokens, sampling, runtime=runtime, timeout_s=timeout_s
+            )
+            _print_texts(written, broken, as_json=as_json)
+            return
         told = bundle_predict.predict(
             found,
             questions,
@@ -128,6 +156,33 @@ def command(
         echo(EdgekdError(f"{one.name}  {answers}{said}").line())
     if not as_json and len(shown) < len(told):
         echo(f"{len(told) - len(shown)} more: --json")
+    _report_broken(broken)
+
+
+def _print_texts(
+    written: list[Continuation], broken: list[tuple[str, InputError]], *, as_json: bool
+) -> None:
+    """Each text with what was written behind it; of unknown tokens their numbers."""
+    if as_json:
+        print_json(
+            [
+                {
+                    "input": each.name,
+                    "prepared": each.prepared,
+                    "text": each.text,
+                    **each.written._asdict(),
+                }
+                for each in written
+            ]
+        )
+    for each in () if as_json else written:
+        echo(each.text or f"{each.name}  {' '.join(map(str, each.written.tokens))}")
+    _report_broken(broken)
+
+
+def _report_broken(broken: list[tuple[str, InputError]]) -> None:
+    from edgekd.errors import InputError
+
     for _, error in broken:
         echo(f"error: {error.line()}", err=True)
     if broken:

@@ -7,7 +7,7 @@ from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bundle import decisions
-from edgekd.bundle.verify import stated_tolerance
+from edgekd.bundle.models import stated_tolerance
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding

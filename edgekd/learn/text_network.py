@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -10,6 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from edgekd.learn import pretrained_decoder
+from edgekd.learn.cache import CacheSizes
+from edgekd.learn.decoder_parts import DecoderParts
 from edgekd.learn.transformer import MASKED
 from edgekd.learn.transformer import pool_mean
 
@@ -121,6 +125,30 @@ class TextNetwork(nn.Module):
         if hasattr(self, "project"):
             vector = self.project(vector)
         return vector / vector.square().sum(1, keepdim=True).clamp_min(1e-12).sqrt()
+
+    def cache_sizes(self) -> CacheSizes | None:
+        """Return what `decode` keeps of a token; None where it is no text that is written."""
+        return pretrained_decoder.find_sizes(self.network) if self._writes() else None
+
+    def read_parts(self) -> DecoderParts:
+        """Return its parts.
+
+        Raises:
+            ValueError: naming what cannot be told.
+        """
+        if not self._writes():
+            raise ValueError("it writes no text")
+        return pretrained_decoder.read_parts(self.network, self.size)
+
+    def decode(
+        self, tokens: torch.Tensor, mask: torch.Tensor, past: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        """As `edgekd.learn.cache.Decoder.decode`."""
+        logits, *present = pretrained_decoder.decode(self.network, tokens, mask, past)
+        return logits[..., : self.size], *present
+
+    def _writes(self) -> bool:
+        return self.use == "next" and self.kind.is_causal and not self.first_position
 
     def _hide(self, mask: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
         """What is added to the scores, [B, 1, 1 or N, N]: the package takes that as it is."""

@@ -16,6 +16,8 @@ from torch import nn
 from edgekd.learn.cache import Cache
 from edgekd.learn.cache import CacheSizes
 from edgekd.learn.cache import block_places
+from edgekd.learn.decoder_parts import DecoderParts
+from edgekd.learn.decoder_parts import LayerParts
 
 MASKED = -1e4
 """The score of padding, of which no share is left; half precision and bfloat16 hold it, in a traced model, too."""
@@ -84,6 +86,12 @@ class _Layer(nn.Module):
         tokens = tokens + self.attention(self.norm1(tokens), blocked, cache)
         return tokens + self.mlp(self.norm2(tokens))
 
+    def read_parts(self) -> LayerParts:
+        """Return what it is made of."""
+        layer = self.attention
+        linear = (layer.query, layer.key, layer.value, layer.project)
+        return LayerParts(self.norm1, *linear, self.norm2, self.mlp)
+
 
 class Transformer(nn.Module):
     """Learned positions, layers, a norm, and a last layer that `read` asks."""
@@ -96,6 +104,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(_Layer(width, heads, 4 * width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.classifier = nn.Linear(width, last)
+        self.last_size = last
         self.read = read
         self.causal = causal
 
@@ -116,6 +125,28 @@ class Transformer(nn.Module):
         heads = attention.heads
         width, longest = self.positions.shape[1], self.positions.shape[0]
         return CacheSizes(len(self.layers), heads, width // heads, longest) if self.causal else None
+
+    def read_parts(self) -> DecoderParts:
+        """Return its parts.
+
+        Raises:
+            ValueError: of an encoder, which keeps nothing.
+        """
+        sizes = self.cache_sizes()
+        if sizes is None:
+            raise ValueError("an encoder keeps nothing")
+        return DecoderParts(
+            embedding=self.words,
+            places=self.positions,
+            rotary=None,
+            layers=tuple(layer.read_parts() for layer in self.layers),  # type: ignore[operator]
+            norm=self.norm,
+            head=self.classifier,
+            heads=sizes.heads,
+            scale=sizes.head_size**-0.5,
+            sizes=sizes,
+            logits=self.last_size,
+        )
 
     def decode(
         self, tokens: torch.Tensor, mask: torch.Tensor, past: Sequence[torch.Tensor]

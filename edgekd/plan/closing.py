@@ -14,6 +14,7 @@ from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
 from edgekd.plan import ablation
 from edgekd.plan import deliverables
+from edgekd.plan import deploying
 from edgekd.plan import members
 from edgekd.plan import roles
 from edgekd.plan import student
@@ -25,6 +26,8 @@ from edgekd.stage import package_version
 from edgekd.stages import bundle
 from edgekd.stages import explain
 from edgekd.stages import report
+from edgekd.stages.export import FUSED
+from edgekd.stages.export import GENERATION
 from edgekd.store import StoreEntry
 from edgekd.tokenizer import FILE as TOKENIZER
 
@@ -64,6 +67,9 @@ def _bundle(
     more: tuple[str, ...],
 ) -> Step:
     exported = _exported(chosen["profile"])
+    exported |= _find_text_files(
+        recipe, entries[exported["model"][0]], chosen, exported["model"][0]
+    )
     for profile in more:
         exported |= {f"{profile}/{name}": each for name, each in _exported(profile).items()}
     if "data" in entries and TOKENIZER in entries["data"].files:
@@ -80,6 +86,19 @@ def _exported(profile: str) -> wiring.Takes:
         "golden": (maker, "golden.safetensors"),
         "parity": (maker, "parity.json"),
     }
+
+
+def _find_text_files(
+    recipe: Recipe, exported: StoreEntry, chosen: Mapping[str, Any], maker: str
+) -> wiring.Takes:
+    """Of a decoder: its golden text, and the file of fused operators, if the chosen engine runs that and it is another
+    one."""
+    made = exported.files
+    found = {"generation": (maker, GENERATION)} if GENERATION in made else {}
+    name = deploying.name_file(recipe, chosen["runtime"], roles.measured_labels(recipe)[STUDENT])
+    if name == FUSED and made[FUSED].sha256 != made["model.onnx"].sha256:
+        found["fused"] = (maker, FUSED)
+    return found
 
 
 def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:

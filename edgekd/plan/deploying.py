@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Literal
 
+from edgekd.bench import sized_calls
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.candidate import name_export
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import find_reference
 from edgekd.device import Device
+from edgekd.interface import NEXT_TOKENS
+from edgekd.learn import task_fit
 from edgekd.plan import origins
 from edgekd.plan import profiles
 from edgekd.plan import roles
@@ -20,6 +23,7 @@ from edgekd.plan import wiring
 from edgekd.profile import QUANTIZED
 from edgekd.recipe import Recipe
 from edgekd.recipe import quantization
+from edgekd.runtimes import RUNTIMES
 from edgekd.stage import EVERY
 from edgekd.stage import Step
 from edgekd.stages import choose
@@ -52,7 +56,7 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
             options=options[one.runtime],
             as_it_is=not one.profile and maker in roles.file_labels(recipe),
         )
-        exported = {"model": (f"export-{one.exported}", "model.onnx")}
+        exported = {"model": (f"export-{one.exported}", name_file(recipe, one.runtime, maker))}
         origin = origins.of_engines((one.runtime,), device)
         yield Step(f"compile-{one.name}", compile_stage.STAGE, config, exported, origin=origin)
     behind = origins.of_engines(options, device)
@@ -60,6 +64,21 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
     yield _measure(recipe, everyone, engines)._replace(origin=behind)
     yield _choose(recipe)
     yield _evaluate(recipe, everyone, engines)._replace(origin=behind)
+
+
+def name_file(recipe: Recipe, runtime: str, maker: str) -> str:
+    """Name the file of an export that an engine is compiled from: a decoder may have one of fused operators.
+
+    Args:
+        recipe: its task.
+        runtime: the engine.
+        maker: label of the step that made the model.
+    """
+    fuses = runtime in RUNTIMES and RUNTIMES[runtime].fuses_decoders
+    is_file = maker in roles.file_labels(recipe)
+    ends = task_fit.read_ends(recipe.task)
+    writes = ends is not None and NEXT_TOKENS in ends.targets
+    return export.FUSED if writes and fuses and not is_file else "model.onnx"
 
 
 def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candidate]:
@@ -100,7 +119,9 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
         if not profile and maker in roles.file_labels(recipe):
             takes[export.USER_MODEL] = (maker, load.MODEL)
-        config = export.ExportConfig(**words, profile=profile, sizes=recipe.measure.sizes)
+        config = export.ExportConfig(
+            **words, profile=profile, sizes=sized_calls.plain_sizes(recipe.measure.sizes)
+        )
         yield Step(
             f"export-{name_export(model, profile)}", export.STAGE, config, takes, recipe.seed
         )

@@ -22,6 +22,7 @@ from edgekd.named_member import NamedMember
 from edgekd.recipe import agreement
 from edgekd.recipe import beginning
 from edgekd.recipe import canonical
+from edgekd.recipe import decoding
 from edgekd.recipe import json_schema
 from edgekd.recipe import privacy
 from edgekd.recipe import problems
@@ -215,6 +216,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
         fault = fault or agreement.find_idle_view(_views(recipe), ends)
         fault = fault or agreement.find_budget_fault(recipe.budget, ends)
         fault = fault or agreement.find_size_fault(recipe.measure.sizes, recipe.data.source, ends)
+        fault = fault or decoding.find_rate_fault(recipe.measure.sizes, recipe.budget)
     if fault is not None:
         key, message = fault
         raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)

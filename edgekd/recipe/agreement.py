@@ -193,7 +193,8 @@ def find_size_fault(sizes: sized_calls.Sizes, source: NamedMember, ends: TaskEnd
         if name not in ends.targets
         for axis in FIELDS[kind].axes
     ]
-    fault = sized_calls.find_fault(sizes, axes) if fields else None
+    decoding = sized_calls.list_decoding_axes(axes, ends.targets)
+    fault = sized_calls.find_fault(sizes, (*axes, *decoding)) if fields else None
     return fault and (("measure", "sizes", *fault[0]), fault[1])
 
 

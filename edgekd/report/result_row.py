@@ -59,6 +59,8 @@ class Row(Settings):
     latency_p50_ms: NonNegative | None
     latency_ci95_ms: Interval | None
     """95 % confidence interval of the median, over processes."""
+    decode_tokens_per_s: NonNegative | None = omit_default(None)
+    """Of a row with a context of a decoder: tokens a second behind the first, from the median time between two."""
     latency_p90_ms: NonNegative | None
     peak_rss_bytes: Whole | None
     cold_start_ms: dict[str, float] | None

@@ -22,6 +22,7 @@ BUILT_IN: dict[str, RuntimeEntry] = {
         ("fp32", "bf16", "int8", "int4"),
         "ONNX Runtime on the CPU",
         keeps_floats=True,
+        fuses_decoders=True,
         profiles=("x86", "x86-no-vnni", "arm", "blocks"),
     ),
     "openvino": RuntimeEntry(

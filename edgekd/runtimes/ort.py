@@ -15,6 +15,7 @@ from typing import Any
 
 from edgekd import admission
 from edgekd import graph
+from edgekd.interface import LOGITS_TO_KEEP
 from edgekd.islands import optimized_graph
 from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
@@ -22,7 +23,9 @@ from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
 from edgekd.runtime import Shapes
+from edgekd.runtime import TextStream
 from edgekd.runtime import not_installed
+from edgekd.text_buffer import BufferStream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -190,6 +193,20 @@ def _tensor(node: Any) -> EngineInput:
     return EngineInput(node.name, DTYPES[node.type], shape)
 
 
+def open_stream(
+    files: Mapping[str, Path], precision: Precision, threads: int, longest: int
+) -> TextStream | None:
+    """A stream over a file of fused attention, whose keys and values lie in one buffer; None for other files.
+
+    Raises:
+        ValueError: if ONNX Runtime refuses the model.
+    """
+    session = _open(files[MODEL], make_options(precision, threads))
+    if all(node.name != LOGITS_TO_KEEP for node in session.get_overridable_initializers()):
+        return None
+    return BufferStream(session, longest)
+
+
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
     """Operators of the optimized graph, each with the element type of its first input."""
     return count_operators(_optimized(files, precision))
@@ -231,4 +248,5 @@ RUNTIME = Runtime(
     load=load,
     kernels=kernels,
     islands=islands,
+    open_stream=open_stream,
 )

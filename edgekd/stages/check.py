@@ -162,7 +162,8 @@ def _require_sizes(config: CheckConfig, given: Given, context: Context) -> None:
     """Raises InputError if the data have no sample of a size that is to be timed."""
     data = dataset.read(given["data"])
     axes = interface_of(load_task(data.task, allow_code=context.allow_code), data).axes
-    fault = sized_calls.find_fault(config.sizes, axes)
+    decoding = sized_calls.list_decoding_axes(axes, data.targets)
+    fault = sized_calls.find_fault(config.sizes, (*axes, *decoding))
     if fault is not None:
         key = ".".join(map(str, ("measure", "sizes", *fault[0])))
         raise InputError(f"{key}: {fault[1]}")

@@ -31,6 +31,7 @@ from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
 from edgekd.bench.size_choice import choose_by_size
+from edgekd.bench.sized_calls import is_of_tokens
 from edgekd.bench.status import REFUSED
 from edgekd.bench.status import TIMED
 from edgekd.bench.status import read_status
@@ -137,7 +138,7 @@ def _choose_by_size(
     found = choose_by_size(
         best,
         measured,
-        lambda row: find_other_sizes(row, rows),
+        lambda row: [each for each in find_other_sizes(row, rows) if not is_of_tokens(each)],
         keeps,
         budget,
         reference_of(best, rows),

@@ -17,13 +17,16 @@ from edgekd import files
 from edgekd.bench import answer_jobs
 from edgekd.bench import engine_answers
 from edgekd.bench import golden
+from edgekd.bench import golden_choice
 from edgekd.bench import parity_file
 from edgekd.bench import states
+from edgekd.bench.answers import explain_difference
 from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
+from edgekd.interface import is_decoder
 from edgekd.settings import Count
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -32,6 +35,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.task import interface_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,13 +46,17 @@ if TYPE_CHECKING:
     from edgekd.bench.golden import Golden
     from edgekd.bench.golden import GoldenGroup
     from edgekd.field import Arrays
-    from edgekd.field import Rows
     from edgekd.learn.evaluation import EvaluationSplit
 
+MODEL = "model.onnx"
+GENERATION = "generation.json"
+"""Of a decoder: a prompt, and what the trained model writes behind it."""
+FUSED = "fused.onnx"
+"""A decoder as an engine's own operators, or else the same as model.onnx."""
+ROUNDED_TOLERANCE = 0.1
+"""Of that where it is quantized: one sum in another order may be rounded to the next code. What it answers is measured."""
 USER_MODEL = "user_model"
 """The user's own file, which is deployed byte for byte."""
-POOL = 16
-"""Samples from which each golden one is taken, so that every class is among them."""
 EXTREMES = 8
 """Golden samples of the least and of the longest size, where sizes differ."""
 
@@ -76,7 +84,7 @@ class ExportConfig(ExportSettings):
 
 def run(config: ExportConfig, given: Given, context: Context) -> Made:
     """Give model.onnx, golden.safetensors (`edgekd.bench.golden`: inputs, outputs, and of the first the pixels),
-    parity.json; deploy.json if modules were merged.
+    parity.json; deploy.json if modules were merged; of a decoder fused.onnx.
 
     The golden outputs are torch's: of a quantized model, with its activations and weights rounded.
 
@@ -89,18 +97,20 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import blueprint
     from edgekd.learn import cache
     from edgekd.learn import deploy_form
+    from edgekd.learn import greedy
     from edgekd.learn import quantized_form
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.export import fused_file
     from edgekd.learn.export import to_onnx
 
     require_onnxruntime()
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
-    made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
-    form, opset = None, config.opset
+    made = {name: context.folder / name for name in (MODEL, "golden.safetensors")}
+    form, opset, reason = None, config.opset, ""
     with arithmetic.deterministic_torch(context.seed, 1):
         if USER_MODEL in given:
-            shutil.copyfile(given[USER_MODEL], made["model.onnx"])
+            shutil.copyfile(given[USER_MODEL], made[MODEL])
         else:
             form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
             written = form.model
@@ -108,15 +118,33 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
                 written = quantized_form.prepare_export(written, config.profile)
             deployed, interface = cache.with_cache(written, plan.interface)
             opset = max(opset, quantized_form.least_opset(written))
-            to_onnx.write(deployed, made["model.onnx"], interface, opset=opset)
+            to_onnx.write(deployed, made[MODEL], interface, opset=opset)
+            if is_decoder(plan.interface):
+                made[FUSED] = context.folder / FUSED
+                reason = fused_file.write(written, made[FUSED], plan.interface, opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
         count = golden.limit_samples(plan.interface, config.golden)
         chosen = choose_groups(validation, count, context.seed, config.sizes)
         groups = {name: make_group(model, validation, rows) for name, rows in chosen.items()}
         moved = _round_as_engines(model, validation, chosen) if config.profile else {}
+        if is_decoder(plan.interface):
+            made[GENERATION] = context.folder / GENERATION
+            made[GENERATION].write_bytes(
+                files.canonical_json(
+                    greedy.write_golden_text(model, groups[golden.USUAL].inputs, plan.interface)
+                )
+            )
     golden.write(made["golden.safetensors"], groups)
-    answered = {name: run_onnx(made["model.onnx"], each) for name, each in groups.items()}
+    answered = {name: run_onnx(made[MODEL], each) for name, each in groups.items()}
+    if FUSED in made:
+        if not reason:
+            fused = {name: run_onnx(made[FUSED], each) for name, each in groups.items()}
+            allowed = ROUNDED_TOLERANCE if config.profile else config.tolerance
+            reason = explain_difference(fused, answered, allowed)
+        if reason:
+            shutil.copyfile(made[MODEL], made[FUSED])
+            context.progress.note(f"the decoder is not fused: {reason}")
     found = find_differences(answered, groups, validation)
     if config.profile:
         rounded = find_differences(moved, groups, validation)
@@ -187,6 +215,10 @@ def choose_groups(
     chosen = choose_golden(split, count, seed, np.flatnonzero(usual))
     others = chosen[chosen != longest][: count - 1]
     groups = {golden.USUAL: np.append(longest, others)}  # its stored row needs no padding
+    if is_decoder(
+        interface_of(split.task, split.dataset)
+    ):  # what it answers to padding is nobody's
+        groups[golden.USUAL] = groups[golden.USUAL][total[groups[golden.USUAL]] == total[longest]]
     firsts = {golden.LEAST: int(total.argmin()), golden.LONGEST: int(total.argmax())}
     for own, size in ((along[name], s) for name, asked in sizes.items() for s in asked):
         if (own <= size).any():
@@ -203,11 +235,11 @@ def choose_golden(
     """Indices [<= count] of samples whose inputs are pairwise different, of each stratum of the targets as many as
     can be, ascending in a random order set by `seed`; of those in `among`, if it is given."""
     inputs = [split.rows[name] for name in split.dataset.inputs]
-    pool = find_distinct(inputs, count * POOL, seed, among)
+    pool = golden_choice.find_distinct(inputs, count * golden_choice.POOL, seed, among)
     for name, field in split.dataset.targets.items():
         strata = field.strata(split.rows[name])
         if strata is not None:
-            return pool[pick_evenly(strata[pool], count)]
+            return pool[golden_choice.pick_evenly(strata[pool], count)]
     return pool[:count]
 
 
@@ -218,48 +250,12 @@ def make_group(model: nn.Module, split: EvaluationSplit, chosen: NDArray[np.int6
     return golden.GoldenGroup(some.dataset.prepare_inputs(some.rows), some.outputs(model), first)
 
 
-def find_distinct(
-    inputs: Sequence[Rows], count: int, seed: int, among: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
-    """Indices [<= count] of samples whose rows are pairwise different, in a random order set by `seed`; of those in
-    `among`, if it is given."""
-    import numpy as np
-
-    seen: set[bytes] = set()
-    found = []
-    order = np.random.default_rng(seed).permutation(len(inputs[0]))
-    for index in order if among is None else order[np.isin(order, among)]:
-        content = b"".join(_row_bytes(rows, int(index)) for rows in inputs)
-        if content not in seen:
-            seen.add(content)
-            found.append(int(index))
-        if len(found) == count:
-            break
-    return np.asarray(found, np.int64)
-
-
-def _row_bytes(rows: Rows, index: int) -> bytes:
-    row = rows.row(index) if isinstance(rows, RaggedRows) else rows[index]
-    return len(row).to_bytes(8, "little") + row.tobytes() if row.ndim else row.tobytes()
-
-
-def pick_evenly(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Positions [<= count] in `classes` [N], taken from each class in turn, ascending."""
-    import numpy as np
-
-    turn = np.zeros(len(classes), np.int64)
-    for name in np.unique(classes):
-        members = classes == name
-        turn[members] = np.arange(members.sum())
-    return np.sort(np.lexsort((classes, turn))[:count])
-
-
 def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     """ONNX Runtime's outputs by name at the optimization level of the deployment, one thread."""
     from edgekd import runtimes
 
     try:
-        session = runtimes.find_runtime("onnxruntime").load({path.name: path}, "fp32", 1)
+        session = runtimes.find_runtime("onnxruntime").load({MODEL: path}, "fp32", 1)
     except ValueError as error:
         raise InputError(f"export: {error}", hint="give export.opset another value") from error
     return answer_jobs.run_pieces(states.hide_states(session), group.inputs)

@@ -95,7 +95,8 @@ class MeasureSettings(Settings):
     )
     """Sizes of free axes that are timed beside the usual one, by their names: ``{text_length: [16, 128]}``; each
     combination is a row. The choice is made at the usual sizes, and limits of time and memory hold at all. Where those of
-    one axis are named, each size gets an engine of its own if that is surely faster and worth its bytes."""
+    one axis are named, each size gets an engine of its own if that is surely faster and worth its bytes. Of decoders, too: ``prompt_length``, tokens
+    before the first that is written, and ``context_length``, before the next one."""
 
     agreement_min: Fraction | None = omit_default(None)
     """How far the decisions of a student's engine on the golden inputs must be those of the student in float32: the share

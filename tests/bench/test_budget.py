@@ -135,3 +135,31 @@ def test_a_metric_that_the_task_has_not_is_refused_and_one_that_is_missing_not_m
         budget.judge(one, None, Budget(metrics={"R3": 0.5}), 1.5, SCALES)
     found = only(budget.judge(one, None, Budget(metrics={"R2": 0.5}), 1.5, SCALES))
     assert found.verdict == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "want", "verdict"),
+    [
+        ("first_token_ms", "prompt_length", 5.0, "met"),
+        ("first_token_ms", "prompt_length", 4.1, "open"),
+        ("first_token_ms", "prompt_length", 3.0, "missed"),
+        ("decode_tokens_per_s", "context_length", 200.0, "met"),
+        ("decode_tokens_per_s", "context_length", 245.0, "open"),
+        ("decode_tokens_per_s", "context_length", 300.0, "missed"),
+    ],
+)
+def test_limits_of_a_decoders_tokens(name: str, size: str, want: float, verdict: str) -> None:
+    row = {
+        "name": "x",
+        "status": "ok",
+        "reason": "",
+        "sizes": {size: 16},
+        "latency_p50_ms": 4.0,
+        "latency_ci95_ms": [3.5, 4.5],
+        "peak_rss_bytes": 5,
+    }
+    limits = Budget(
+        **{name: want}, latency_p50_ms=1.0
+    )  # that is of a plain call, and judges none of these
+    (found,) = budget.judge_sizes(row, None, limits)
+    assert (found.verdict, found.limit) == (verdict, f"{name} at {size}=16")

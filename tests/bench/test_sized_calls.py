@@ -5,6 +5,7 @@ import numpy as np
 from edgekd.bench import golden
 from edgekd.bench import inputs
 from edgekd.bench import sized_calls
+from edgekd.bench.call import InputPlan
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
@@ -66,3 +67,44 @@ def test_sizes_no_sample_can_have_are_named() -> None:
     assert found == (("frames", 1), "got 1, want 2 to 8, the longest sample")
     assert sized_calls.find_fault({BATCH: (2,)}, AXES) is not None
     assert sized_calls.find_fault({"frames": (1,)}, AXES[:1]) is not None
+
+
+def decoder() -> Interface:
+    shape = ("batch", "text_length")
+    ends = (
+        Tensor("text", "int64", shape, "index", below=9),
+        Tensor("text_mask", "int64", shape, "mask"),
+    )
+    logits = Tensor("logits", "float32", (*shape, 9), "logits", target="next_tokens")
+    return Interface(ends, (logits,), (Axis("batch"), Axis("text_length", 1, 8, 32)))
+
+
+def test_tokens_of_a_decoder_are_calls_of_their_own() -> None:
+    asked = {"prompt_length": (4, 32), "context_length": (31,), "text_length": (16,)}
+    plain, *tokens = sized_calls.plan_sized_calls(asked, decoder(), {"text_length": 8})
+    assert plain.sizes == {"text_length": 16} and not plain.decoding
+    assert [call.label for call in tokens] == [
+        "prompt_length=4",
+        "prompt_length=32",
+        "context_length=31",
+    ]
+    assert [call.inputs["text"] for call in tokens] == [
+        InputPlan((None, 4), 9),
+        InputPlan((None, 32), 9),
+        InputPlan((None, 32), 9),
+    ]
+    assert tokens[2].decoding == {"kind": "next token", "length": 31, "longest": 32}
+
+
+def test_lengths_of_a_decoder_have_limits_and_others_have_none() -> None:
+    axes = decoder().axes
+    known = sized_calls.list_decoding_axes(axes, ("next_tokens", "text_bytes"))
+    assert [(axis.name, axis.most) for axis in known] == [
+        ("prompt_length", 32),
+        ("context_length", 31),
+    ]
+    assert sized_calls.find_fault({"context_length": (32,)}, (*axes, *known)) == (
+        ("context_length", 0),
+        "got 32, want 1 to 31, the longest sample",
+    )
+    assert sized_calls.list_decoding_axes(axes, ("labels",)) == ()

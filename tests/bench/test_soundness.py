@@ -42,6 +42,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "offers": {"precisions": ["fp32", "int8"], "version": "1.0"},
     "outputs": {"shapes": {"logits": [3, 10], "states": [3, 5, 4]}},
+    "text": {"tokens": [0, 256], "margins": [0.5, -1.0]},
     "score": {"shapes": {"accuracy": [3, 2], "macro F1": [3, 2]}},
     "site": {
         "facts": FACTS,

@@ -11,6 +11,7 @@ import pytest
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd.bench.machine import instructions
+from edgekd.bundle import models
 from edgekd.bundle import verify as bundle_verify
 from edgekd.bundle.manifest import Tolerance
 from edgekd.errors import BudgetMissed
@@ -109,10 +110,10 @@ def test_stated_asks_float32_of_engines_that_were_not_measured() -> None:
     fp32 = Tolerance(max_abs=1e-4, agreement=1.0)
     bf16 = Tolerance(max_abs=0.1, agreement=0.98)
     known = {"openvino/bf16": bf16, "openvino/fp32": fp32}
-    assert bundle_verify.stated_tolerance(known, "openvino", "bf16") == bf16
-    assert bundle_verify.stated_tolerance(known, "onnxruntime", "fp32") == fp32
-    assert bundle_verify.stated_tolerance(known, "onnxruntime", "bf16") is None
-    assert bundle_verify.stated_tolerance({"openvino/bf16": bf16}, "openvino", "fp32") is None
+    assert models.stated_tolerance(known, "openvino", "bf16") == bf16
+    assert models.stated_tolerance(known, "onnxruntime", "fp32") == fp32
+    assert models.stated_tolerance(known, "onnxruntime", "bf16") is None
+    assert models.stated_tolerance({"openvino/bf16": bf16}, "openvino", "fp32") is None
 
 
 def test_no_torch(tmp_path: Path) -> None:

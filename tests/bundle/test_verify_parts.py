@@ -18,6 +18,7 @@ from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bundle import Bundle
+from edgekd.bundle import models
 from edgekd.bundle import verify as bundle_verify
 from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
@@ -186,8 +187,8 @@ def test_an_engine_that_was_measured_is_held_to_its_own_tolerance() -> None:
     own = Tolerance(max_abs=1e-3, agreement=1.0)
     for precision in ("fp32", "int8"):
         known = {f"onnxruntime/{precision}": first, f"openvino/{precision}": own}
-        assert bundle_verify.stated_tolerance(known, "openvino", precision) == own
-        assert bundle_verify.stated_tolerance(known, "another", precision) == first
+        assert models.stated_tolerance(known, "openvino", precision) == own
+        assert models.stated_tolerance(known, "another", precision) == first
 
 
 def test_each_of_several_outputs_is_held_to_its_own_tolerance() -> None:

@@ -272,7 +272,9 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
     for label, file in tables.items():
         entries[label] = EMPTY._replace(files={file: Blob("1" * 64, 1)})
     for profile, maker in (("x86", "export-student-x86"), ("", "export-student")):
-        packed, learned, told = closing.steps(recipe, entries, {"profile": profile})
+        packed, learned, told = closing.steps(
+            recipe, entries, {"profile": profile, "runtime": "onnxruntime"}
+        )
         assert {packed.takes[name][0] for name in ("model", "golden", "parity")} == {maker}
     packed, *_ = closing.steps(recipe, entries, {"profile": "x86"}, (), ("",))
     assert packed.takes["/model"] == ("export-student", "model.onnx")

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgekd.bench import golden
+from edgekd.bench import golden_choice
 from edgekd.bench.differences import Differences
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
@@ -147,31 +148,31 @@ def test_the_same_seed_picks_the_same_samples_and_bytes(tmp_path: Path) -> None:
 
 def test_distinct_leaves_out_copies_and_follows_the_seed() -> None:
     images = np.repeat(some_images(10), 2, axis=0)
-    picked = export.find_distinct([images], 6, 1)
+    picked = golden_choice.find_distinct([images], 6, 1)
     assert len({images[i].tobytes() for i in picked}) == len(picked) == 6
-    assert list(picked) == list(export.find_distinct([images], 6, 1))
-    assert list(picked) != list(export.find_distinct([images], 6, 2))
+    assert list(picked) == list(golden_choice.find_distinct([images], 6, 1))
+    assert list(picked) != list(golden_choice.find_distinct([images], 6, 2))
 
 
 def test_samples_are_distinct_by_all_their_inputs_and_by_where_rows_end() -> None:
     one, other = np.array([[1], [1], [2], [1]]), np.array([[5], [6], [5], [5]])
-    assert sorted(export.find_distinct([one, other], 9, 0)) in ([0, 1, 2], [1, 2, 3])
+    assert sorted(golden_choice.find_distinct([one, other], 9, 0)) in ([0, 1, 2], [1, 2, 3])
     values = np.array([7, 8, 9, 7, 8, 9, 7, 8])
     rows = RaggedRows(values, np.array([0, 2, 3, 6, 8]))  # the first and the last are the same
-    assert sorted(export.find_distinct([rows], 9, 0)) in ([0, 1, 2], [1, 2, 3])
+    assert sorted(golden_choice.find_distinct([rows], 9, 0)) in ([0, 1, 2], [1, 2, 3])
     two = [
         from_rows([values[:2], values[:1]], values),
         from_rows([values[2:3], values[1:3]], values),
     ]
-    assert len(export.find_distinct(two, 9, 0)) == 2  # 7 8 | 9 and 7 | 8 9
+    assert len(golden_choice.find_distinct(two, 9, 0)) == 2  # 7 8 | 9 and 7 | 8 9
 
 
 def test_spread_takes_each_class_in_turn() -> None:
     classes = np.array([0] * 50 + [1] * 3 + [2] * 20)
-    taken = classes[export.pick_evenly(classes, 9)]
+    taken = classes[golden_choice.pick_evenly(classes, 9)]
     assert list(np.bincount(taken)) == [3, 3, 3]
-    assert list(np.bincount(classes[export.pick_evenly(classes, 21)])) == [9, 3, 9]
-    assert len(export.pick_evenly(classes, 500)) == 73
+    assert list(np.bincount(classes[golden_choice.pick_evenly(classes, 21)])) == [9, 3, 9]
+    assert len(golden_choice.pick_evenly(classes, 500)) == 73
 
 
 def differences(got: np.ndarray, want: np.ndarray) -> Differences:

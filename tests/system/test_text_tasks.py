@@ -113,13 +113,32 @@ def test_running_text(
     if with_tokenizer:
         source["tokenizer"] = "tokenizer.json"
     losses = [{"name": "forward-kl", "weight": 0.9}, {"name": "cross-entropy", "weight": 0.1}]
-    result = compress("language-modelling", source, "text-decoder", losses)
+    sizes = {"prompt_length": [8], "context_length": [4, 31]}
+    limits = {"first_token_ms": 1000.0, "decode_tokens_per_s": 1.0}
+    more: dict[str, Any] = {"measure": {**QUICK, "sizes": sizes}, "budget": limits}
+    result = compress("language-modelling", source, "text-decoder", losses, **more)
+    rates = [row for row in result["candidates"] if "context_length" in row["sizes"]]
+    assert len(rates) == 4  # in float and in int8, whose file goes over the whole text
+    for row in rates:
+        assert row["decode_tokens_per_s"] == pytest.approx(1000 / row["latency_p50_ms"])
+    kept = {each["limit"]: each["verdict"] for each in result["budget"]}
+    assert kept["decode_tokens_per_s at context_length=31"] == "met"
     # three words of three and two choices each are 3.6 bits in 13 to 15 bytes
     assert all(0.2 < row["score"] < 0.6 for row in result["candidates"])
     assert result["student"]["score"] < 1.0
     judge()
     (asked,) = json.loads(run("predict", "run/bundle", "Ada met Ro", "--json"))
     assert asked["answers"][0]["text"].startswith("next: 'm")
+    assert "golden text, onnxruntime" in run("verify", "run/bundle")
+    written = run("predict", "run/bundle", "Ada met", "--tokens", "6")
+    assert written.startswith("Ada met ") and len(written) > len("Ada met ")
+    drawn = [
+        run("predict", "run/bundle", "Ada", "--tokens", "9", "--temperature", "2", "--seed", seed)
+        for seed in ("1", "1", "2")
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    if Path("run/bundle/fused.onnx").exists():  # of the float student; the int8 one was traced
+        assert "GroupQueryAttention" in Path("run/bundle/fused.onnx").read_bytes().decode("latin-1")
 
 
 @pytest.mark.slow

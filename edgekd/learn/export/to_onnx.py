@@ -20,9 +20,12 @@ from edgekd.interface import Interface
 from edgekd.interface import Tensor
 from edgekd.learn import model_inputs
 from edgekd.learn.export import end_names
+from edgekd.learn.export import fused_decoder
+from edgekd.learn.export import last_logits
 from edgekd.learn.export import onnx_gelu
 from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
+from edgekd.learn.export import packing
 from edgekd.learn.export import reasons
 from edgekd.learn.export import translations
 from edgekd.learn.export.silence import silence_exporter
@@ -93,6 +96,9 @@ def strip_metadata(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph = proto.graph
     onnx_int4.pack_int4(proto)
     onnx_names.name_nodes(graph)
+    last_logits.write_slices(proto)
+    packing.pack_attention(graph)
+    packing.drop_unused_outputs(graph, fused_decoder.MICROSOFT)
     _strip(proto)
     _pool_whole_images(graph)
     onnx_gelu.order_gelus(graph)
@@ -201,12 +207,13 @@ def _fault_in(proto: onnx.ModelProto, interface: Interface, opset: int) -> str |
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     if versions.get("") != opset:
         return f"got operator set {versions.get('')}, want {opset}"
+    weights = {entry.name for entry in proto.graph.initializer}
     for what in ("input", "output"):
         got, want = getattr(proto.graph, what), getattr(interface, f"{what}s")
-        if [end.name for end in got] != [end.name for end in want]:
+        if [end.name for end in got if end.name not in weights] != [end.name for end in want]:
             names = ", ".join(end.name for end in want)
             return f"got {len(got)} {what}s, want {names}"
-        for end, wanted in zip(got, want, strict=True):
+        for end, wanted in zip(got, want, strict=False):  # inputs that have values come last
             fault = _fault_of_end(end, wanted)
             if fault:
                 return fault

@@ -16,8 +16,11 @@ from edgekd.islands import layers
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Shapes
+from edgekd.runtime import TextStream
 from edgekd.runtime import not_installed
 from edgekd.runtimes.openvino.session import OpenVinoSession
+from edgekd.runtimes.openvino.stream import StateStream
+from edgekd.runtimes.openvino.stream import make_stateful
 
 # `import openvino` reports itself to its makers from a thread that forks, in the midst of what is
 # measured; without this module it falls back to a sender that does nothing
@@ -113,14 +116,7 @@ def _compile(
     it stays free, and its session says what it cannot take."""
     import openvino
 
-    chosen = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": HINTS[precision],
-        # pinning would fight the affinity a worker was given, and one thread needs none
-        "ENABLE_CPU_PINNING": False,
-    }
+    chosen = _options(precision, threads)
     try:
         core = openvino.Core()
         if batch is not None:
@@ -132,6 +128,17 @@ def _compile(
         return core.compile_model(model, "CPU", chosen), _output_names(model)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
+
+
+def _options(precision: Precision, threads: int) -> dict[str, Any]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        # pinning would fight the affinity a worker was given, and one thread needs none
+        "ENABLE_CPU_PINNING": False,
+    }
 
 
 def _output_names(model: Any) -> tuple[str, ...]:
@@ -150,6 +157,26 @@ def _shapes(model: Any, batch: int, known: Shapes) -> dict[Any, Any]:
             shape[0] = batch
         found[port] = shape
     return found
+
+
+def open_stream(
+    files: Mapping[str, Path], precision: Precision, threads: int, longest: int
+) -> TextStream | None:
+    """A stream over a file with states, which stay inside the engine; None for other files.
+
+    Raises:
+        ValueError: if OpenVINO refuses the model.
+    """
+    import openvino
+
+    try:
+        model = openvino.Core().read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+        if not make_stateful(model):
+            return None
+        hints = {**_options(precision, threads), "KV_CACHE_PRECISION": HINTS[precision]}
+        return StateStream(openvino.Core().compile_model(model, "CPU", hints))
+    except RuntimeError as error:
+        raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
 
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
@@ -219,4 +246,5 @@ RUNTIME = Runtime(
     load=load,
     kernels=kernels,
     islands=islands,
+    open_stream=open_stream,
 )

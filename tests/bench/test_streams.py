@@ -1,0 +1,83 @@
+"""A text fed piece by piece gives the logits of one pass, whatever the engine and the file; what does not fit is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgekd import runtimes
+from edgekd.bench.streams import open_stream
+from edgekd.learn.export import to_onnx
+from edgekd.learn.export.fused_decoder import FusedDecoder
+from edgekd.runtime import TextStream
+from edgekd.runtimes.openvino.stream import StateStream
+from edgekd.text_buffer import BufferStream
+from tests import decoder_example as example
+
+FORMS = [("onnxruntime", "fused"), ("onnxruntime", "plain"), ("openvino", "plain")]
+FORMS += [("onnxruntime", "whole"), ("openvino", "whole")]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder, model = tmp_path_factory.mktemp("forms"), example.decoder()
+    return {
+        "plain": example.write(folder / "plain.onnx", model),
+        "fused": example.write(folder / "fused.onnx", FusedDecoder(model)),
+        "whole": to_onnx.write(model, folder / "whole.onnx", example.interface()),
+    }
+
+
+def stream(engine: str, path: Path, folder: Path) -> TextStream:
+    built = runtimes.find_runtime(engine).build(path, folder, "fp32")
+    spec = {
+        "runtime": engine,
+        "precision": "fp32",
+        "threads": 1,
+        "files": {name: str(path) for name, path in built.items()},
+    }
+    return open_stream(spec, example.LONGEST)
+
+
+@pytest.mark.parametrize(("engine", "form"), FORMS)
+def test_pieces_give_the_logits_of_one_pass(
+    files: dict[str, Path], tmp_path: Path, engine: str, form: str
+) -> None:
+    tokens = example.texts((14,))["text"]
+    with torch.no_grad():
+        want = example.decoder()(torch.from_numpy(tokens), torch.ones(1, 14).long())[0].numpy()
+    opened = stream(engine, files[form], tmp_path)
+    for start, stop in ((0, 6), (6, 7), (7, 8), (8, 11), (11, 12), (12, 13), (13, 14)):
+        got = opened.feed(tokens[0, start:stop])
+        assert opened.length == stop
+        assert np.abs(got - want[stop - 1]).max() < 1e-4
+    for length in (9, 0):  # what is forgotten leaves no trace
+        opened.rewind(length)
+        assert np.abs(opened.feed(tokens[0, length:12]) - want[11]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("engine", "form"), FORMS[:3])
+def test_a_text_that_does_not_fit_is_refused_in_one_line(
+    files: dict[str, Path], tmp_path: Path, engine: str, form: str
+) -> None:
+    opened = stream(engine, files[form], tmp_path)
+    opened.feed(np.ones(example.LONGEST, np.int64))
+    message = "got 1 tokens behind 24, want at least 1 and at most 24 together, the longest text"
+    with pytest.raises(ValueError, match=message):
+        opened.feed(np.ones(1, np.int64))
+    with pytest.raises(ValueError, match="got 0 tokens behind 24"):
+        opened.feed(np.ones(0, np.int64))
+
+
+def test_states_stay_in_the_engine_where_it_can(files: dict[str, Path], tmp_path: Path) -> None:
+    for engine, form, kind in (
+        ("onnxruntime", "fused", BufferStream),
+        ("openvino", "plain", StateStream),
+    ):
+        folder = tmp_path / engine
+        folder.mkdir()
+        opened = stream(engine, files[form], folder)
+        assert isinstance(opened._stream, kind)  # type: ignore[attr-defined]

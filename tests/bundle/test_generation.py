@@ -1,0 +1,91 @@
+"""A golden text is kept, or missed only where two tokens were as likely."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgekd import runtimes
+from edgekd.bench.engine import Engine
+from edgekd.bench.generation import TokenChoice
+from edgekd.bundle import generation
+from edgekd.bundle.manifest import GENERATION
+from edgekd.bundle.manifest import Tolerance
+from edgekd.errors import InputError
+from edgekd.learn.greedy import write_greedy
+from tests import decoder_example as example
+
+PROMPT = [3, 1, 4]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder = tmp_path_factory.mktemp("engine")
+    path = example.write(folder / "a.onnx", example.decoder())
+    built = runtimes.find_runtime("onnxruntime").build(path, folder, "fp32")
+    return Engine("onnxruntime", "fp32", 1, built)
+
+
+def check(folder: Path, engine: Engine, changed: dict[str, Any]) -> tuple[str, str]:
+    """Verdict and text of a golden text that was changed."""
+    tokens, margins = write_greedy(example.decoder(), PROMPT, 6)
+    golden = {"longest": example.LONGEST, "prompt": PROMPT, "tokens": tokens, "margins": margins}
+    (folder / GENERATION).write_text(json.dumps({**golden, **changed}))
+    ends = example.interface()
+    logits = ends.outputs[0]._replace(target="next_tokens")
+    bundle: Any = SimpleNamespace(
+        folder=folder,
+        manifest=SimpleNamespace(files={GENERATION: None}),
+        interface=ends._replace(outputs=(logits,)),
+    )
+    tolerance = Tolerance(max_abs=0.01, agreement=1.0)
+    (found,) = generation.check_golden_text(
+        bundle, engine, tolerance, timeout_s=60.0, device=generation.local.DEVICE
+    )
+    return found.verdict, found.text
+
+
+def test_the_trained_models_own_text(tmp_path: Path, engine: Engine) -> None:
+    assert check(tmp_path, engine, {}) == (
+        "ok",
+        "the first 6 of 6 tokens are the trained model's own",
+    )
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(0.5, "failed"), (0.015, "ok")])
+def test_another_token(tmp_path: Path, engine: Engine, margin: float, verdict: str) -> None:
+    tokens, margins = write_greedy(example.decoder(), PROMPT, 6)
+    tokens[2], margins[2] = (tokens[2] + 1) % example.VOCABULARY, margin
+    got, text = check(tmp_path, engine, {"tokens": tokens, "margins": margins})
+    assert got == verdict
+    assert text.startswith("the first 2 of 6 tokens")
+
+
+def test_a_text_that_is_too_long_is_refused_in_one_line(engine: Engine) -> None:
+    with pytest.raises(InputError, match="want at least 1 and at most 24 together"):
+        generation.write_text(engine, PROMPT, 40, example.LONGEST)
+
+
+def test_a_drawn_text_is_the_same_again(engine: Engine) -> None:
+    texts = [
+        generation.write_text(
+            engine, PROMPT, 12, example.LONGEST, TokenChoice(2.0, seed=seed)
+        ).tokens
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"tokens": []}, {"margins": [1.0]}, {"longest": 0}, {"prompt": "x"}, {"more": 1}]
+)
+def test_what_is_no_golden_text_is_refused_in_one_line(
+    tmp_path: Path, engine: Engine, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match="generation.json: ") as caught:
+        check(tmp_path, engine, changed)
+    assert "\n" not in str(caught.value)
