@@ -8,7 +8,8 @@
 static as it comes. `choose` asks each engine for the vectors of real texts, refuses what lies below the task's least
 agreement with the float vectors, times the others at 16, 64 and 256 tokens and chooses as a run does. `again` times what
 was chosen beside the one for all in fresh processes that take turns. Lengths count by the titles and bodies of
-examples/sentence-encoder. `by_size.json` holds all of it.
+examples/sentence-encoder. `by_size.json` holds all of it. Stored: a machine under other load, where intervals meet and
+the rule keeps one file; `again` was not carried out there.
 """
 
 from __future__ import annotations
