@@ -74,6 +74,7 @@ LEARN_FLOORS: list[set[str]] = [
         "empty_parameters",
         "forward_pass",
         "greedy",
+        "gguf",
         "heap",
         "layer_choice",
         "model",

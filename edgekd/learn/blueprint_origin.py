@@ -28,6 +28,9 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
     source = model_hub.parse_source(reference, reference)
     # what is neither folder nor repository is a name that the package knows
     names = (model_hub.CONFIG, *model_hub.BESIDE)
+    folder = Path(reference) if source is None else source.folder
+    if folder is not None and (gguf := model_hub.find_gguf(folder)) is not None:
+        names = (gguf.name,)
     found = [Path(reference) / name if source is None else source.find_file(name) for name in names]
     return {
         name: files.digest_file(path)

@@ -22,6 +22,7 @@ BESIDE = (MODULES, POOLING)
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The second is read without running anything in it, where the first is not there."""
 LEAST_VERSION = "1.0"
+GGUF = ".gguf"
 _REPOSITORY = re.compile(r"(?:hf[-_]hub:)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MAIN = "main"
@@ -84,6 +85,19 @@ class ModelSource(NamedTuple):
     def _unreachable(self, error: Exception) -> MachineError:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return MachineError(f"{self.where}: the hub gives no usable answer: {first[:200]}")
+
+
+def find_gguf(folder: Path) -> Path | None:
+    """The GGUF file of a folder that holds no config.json; None if there is none.
+
+    Raises:
+        InputError: if there are several.
+    """
+    found = sorted(folder.glob(f"*{GGUF}")) if not (folder / CONFIG).exists() else []
+    if len(found) > 1:
+        listed = ", ".join(path.name[:40] for path in found[:4])
+        raise InputError(f"{folder}: got {listed}, want one {GGUF} file in a folder")
+    return found[0] if found else None
 
 
 def find_commit(path: Path) -> str:

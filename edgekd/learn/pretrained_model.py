@@ -27,7 +27,8 @@ class PretrainedModel(NamedTuple):
     pins: dict[str, str]
     """Its repository and the commit of its files; empty of a folder."""
     tokenizer: Path | None = None
-    """What its texts are taken apart with; None of images, or where its folder holds no tokenizer.json."""
+    """What its texts are taken apart with, a tokenizer.json or a GGUF file; None of images, or where its folder holds
+    neither."""
 
 
 def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> PretrainedModel:
@@ -42,6 +43,9 @@ def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> Pret
         MachineError: if its files are not here and may not, or cannot, be downloaded.
     """
     source, tokenizer = find_source(model), None
+    gguf = None if source.folder is None else model_hub.find_gguf(source.folder)
+    if gguf is not None:
+        return PretrainedModel(gguf, Preprocessing(), (), {}, gguf)
     config_path = require_config(model, allow_download=allow_download)
     pinned = source.pin(config_path)
     config = files.read_json(config_path)
@@ -74,9 +78,9 @@ def require_config(model: NamedMember, *, allow_download: bool = False) -> Path:
         InputError: as `find_pretrained`.
         MachineError: as `find_pretrained`.
     """
-    return model_hub.require_file(
-        find_source(model), model_hub.CONFIG, allow_download=allow_download
-    )
+    source = find_source(model)
+    gguf = None if source.folder is None else model_hub.find_gguf(source.folder)
+    return gguf or model_hub.require_file(source, model_hub.CONFIG, allow_download=allow_download)
 
 
 WEIGHTS = model_hub.WEIGHTS

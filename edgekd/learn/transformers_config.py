@@ -17,6 +17,13 @@ LEFT_OUT = ("num_channels", "transformers_version", "_name_or_path")
 """Those of the checkpoint it came from, which are never handed on; sizes are the caller's."""
 MOST_LAYERS, MOST_SIZE = 1000, 2**24
 """Of what is built one by one; of every other whole number but a base of rotations."""
+_OLDER = (
+    *("rope_theta", "rope_scaling", "rope_local_base_freq", "partial_rotary_factor"),
+    *("rotary_pct", "rotary_emb_base", "sliding_window_pattern"),
+)
+"""What older files say of rotations and windows; the package reads it, though no type declares it any more."""
+_SINCE_GONE = {"position_embedding_type": "absolute"}
+"""What the package cannot build otherwise any more."""
 _CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_|-]*")
 """An activation, a kind of layer; a path, an address or a package's module has other signs."""
@@ -50,6 +57,9 @@ def parse_config(text: str, where: str, types: Collection[str], wanted: str) -> 
     for name, value in fields.items():
         if name in _CODE:
             raise InputError(f"{where}: {name}: got a configuration that brings its own code")
+        if value != _SINCE_GONE.get(name, value):
+            want = _SINCE_GONE[name]
+            raise InputError(f"{where}: {name}: got {str(value)[:40]!r}, want {want!r}")
         if name not in (*LABELS, *LEFT_OUT):
             _require_plain(value, name, f"{where}: {name[:80]}", _DEEPEST)
     return fields
@@ -64,7 +74,7 @@ def keep_declared(package: Any, fields: dict[str, Any]) -> dict[str, Any]:
     kind = type(package.AutoConfig.for_model(fields["model_type"]))
     common = inspect.signature(package.PreTrainedConfig).parameters
     known = {*inspect.signature(kind).parameters, *kind.attribute_map} - {*common, *LABELS}
-    known = known - {*LEFT_OUT} | {"architectures"}
+    known = known - {*LEFT_OUT} | {"architectures", *_OLDER}
     own = kind.attribute_map
     kept = {own.get(name, name): value for name, value in fields.items() if name in known}
     return kept | {name: value for name, value in fields.items() if name in known - {*own}}

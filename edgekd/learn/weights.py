@@ -1,7 +1,7 @@
 """Reads weights from files that may be hostile, and puts them into a model.
 
-Two forms are read: safetensors, and what ``torch.save`` writes of a state dict. Each is checked for
-its structure first (`edgekd.learn.formats.header`, `edgekd.learn.formats.archive`); nothing in a file is ever run.
+Three forms are read: safetensors, what ``torch.save`` writes of a state dict, and GGUF. Each is checked for its structure
+first (`edgekd.learn.formats.header`, `archive` beside it, `edgekd.learn.gguf.reading`); nothing in a file is ever run.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from edgekd.learn.formats.wrappers import LoadedState
 from edgekd.learn.formats.wrappers import list_names
 from edgekd.learn.formats.wrappers import shorten
 from edgekd.learn.formats.wrappers import unwrap
+from edgekd.learn.gguf.state import read_state
+from edgekd.learn.model_hub import GGUF
 from edgekd.units import bytes_text
 from edgekd.units import number_text
 
@@ -70,6 +72,8 @@ def read_checkpoint(path: Path, *, suffix: str | None = None) -> LoadedState:
             than its ending says, is damaged, asks for code to run, or has a value that is no number.
     """
     ending = suffix_of(path.name) if suffix is None else suffix
+    if ending == GGUF:
+        return LoadedState(read_state(path), ())
     data = _bytes(path, ending)
     try:
         found = _parse(ending, data)
@@ -142,8 +146,8 @@ def find_tied(tensors: Mapping[str, Tensor]) -> list[list[str]]:
 
 def suffix_of(name: str) -> str:
     """The ending of a file's name that says what it holds; that of ``w.pth.tar`` is ``.pth.tar``."""
-    name = name.lower()
-    return next((each for each in TORCH_SUFFIXES if name.endswith(each)), Path(name).suffix)
+    low = name.lower()
+    return next((each for each in TORCH_SUFFIXES if low.endswith(each)), Path(low).suffix)
 
 
 def _bytes(path: Path, suffix: str) -> bytes:
@@ -167,10 +171,9 @@ def _bytes(path: Path, suffix: str) -> bytes:
 
 
 def _parse(suffix: str, data: bytes) -> LoadedState:
-    form = _form(data)
-    wanted = ("safetensors",) if suffix == ".safetensors" else ("a zip file", "an old torch file")
-    if form not in wanted:
-        want = "safetensors" if suffix == ".safetensors" else "a state dict written by torch.save"
+    form, is_safe = _form(data), suffix == ".safetensors"
+    if form not in (("safetensors",) if is_safe else ("a zip file", "an old torch file")):
+        want = "safetensors" if is_safe else "a state dict written by torch.save"
         raise ValueError(f"got {form}, want {want}, as the ending {suffix} says")
     if form == "safetensors":
         header.check_header(data)
@@ -213,7 +216,6 @@ def _check_tensors(tensors: Mapping[str, Tensor], size_bytes: int) -> None:
 def _check_fit(
     own: Mapping[str, Tensor], given: Mapping[str, Tensor], where: str, allow: Collection[Allowed]
 ) -> tuple[str, ...]:
-    """As `load_into`."""
     counted = [name for name in own if not name.endswith(_COUNTER)]
     wrong = [name for name in own if name in given and own[name].shape != given[name].shape]
     differing: dict[Allowed, list[str]] = {

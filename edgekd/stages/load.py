@@ -126,6 +126,9 @@ def _require_same_tokenizer(config: LoadConfig, given: Given) -> None:
         InputError: if texts become other tokens than those that the weights were trained on.
     """
     from edgekd.errors import InputError
+    from edgekd.learn.gguf.reading import read_head
+    from edgekd.learn.gguf.tokenizer import read_tokenizer
+    from edgekd.learn.model_hub import GGUF
     from edgekd.tokenizer import FILE
     from edgekd.tokenizer_difference import find_tokenizer_difference
 
@@ -134,8 +137,9 @@ def _require_same_tokenizer(config: LoadConfig, given: Given) -> None:
             f"{config.file_name}: got texts as bytes, want them as the tokens of the {FILE} in its folder",
             hint="say `tokenizer: FOLDER` beside the source",
         )
-    own = given[FILE].read_bytes()
-    if difference := find_tokenizer_difference(own, given[MODEL_TOKENIZER].read_bytes()):
+    own, path = given[FILE].read_bytes(), given[MODEL_TOKENIZER]
+    theirs = read_tokenizer(read_head(path)) if path.suffix == GGUF else path.read_bytes()
+    if difference := find_tokenizer_difference(own, theirs):
         raise InputError(
             f"{config.file_name}: got texts taken apart by another tokenizer than the model's: {difference}",
             hint="say its folder as `tokenizer` beside the source: all models of a run read the same tokens",

@@ -160,6 +160,7 @@ def test_pooling_that_is_not_known(tmp_path: Path) -> None:
         (describe("bert", vocab_size=2**24, hidden_size=2**16), CLASSES, "half of the free memory"),
         (describe("bert", hidden_size=18), CLASSES, "want a divisor of width 18"),
         (describe("bert", hidden_act="os.system"), CLASSES, "want a number or a single word"),
+        (describe("bert", position_embedding_type="relative_key"), CLASSES, "want 'absolute'"),
         ({"model_type": "t5"}, CLASSES, "want a text model that is known to work"),
     ],
 )
@@ -206,6 +207,23 @@ def test_a_bare_type_has_the_tokens_of_the_data() -> None:
     made = Blueprint(builder="transformers", arguments=arguments, interface=CLASSES)
     config = blueprints.build(made).network.config
     assert (config.vocab_size, config.max_position_embeddings) == (VOCABULARY, LONGEST)
+
+
+@pytest.mark.parametrize(
+    "kind, said",
+    [
+        ("llama", {"rope_theta": 5e5, "rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
+        ("gpt_neox", {"rotary_pct": 0.5, "rotary_emb_base": 500}),
+        ("phi", {"rope_theta": 5e3, "partial_rotary_factor": 0.25}),
+        ("gemma3_text", {"rope_theta": 5e4, "rope_local_base_freq": 2e3}),
+    ],
+)
+def test_what_older_files_say_of_rotations_counts(kind: str, said: dict[str, Any]) -> None:
+    fields = describe(kind, **said)
+    built = build(fields, NEXT).network.config
+    want = transformers.AutoConfig.for_model(**fields)
+    plain = transformers.AutoConfig.for_model(**describe(kind))
+    assert built.rope_parameters == want.rope_parameters != plain.rope_parameters
 
 
 def test_what_differs_by_layer_is_chosen_with_it() -> None:

@@ -16,6 +16,10 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.fields.tokens import BYTES_VOCABULARY
 from edgekd.fields.tokens import encode_text
+from edgekd.learn.gguf.reading import read_head
+from edgekd.learn.gguf.tokenizer import read_tokenizer
+from edgekd.learn.model_hub import GGUF
+from edgekd.learn.model_hub import find_gguf
 from edgekd.learn.source import locate
 from edgekd.tokenizer import FILE
 from edgekd.tokenizer import MOST_BYTES
@@ -216,7 +220,8 @@ def require_whole_characters(text: str) -> None:
 
 
 def find_tokenizer(tokenizer: str | None, data_dir: Path | None) -> list[Path]:
-    """The tokenizer.json that a source names, a file or the folder it lies in; nothing where it names none.
+    """The tokenizer.json that a source names, a file or the folder it lies in, or a GGUF file that holds one; nothing
+    where it names none.
 
     Raises:
         InputError: if it is not there.
@@ -224,7 +229,10 @@ def find_tokenizer(tokenizer: str | None, data_dir: Path | None) -> list[Path]:
     if tokenizer is None:
         return []
     path = locate(tokenizer, data_dir)
-    return [locate(str(path / FILE), None) if path.is_dir() else path]
+    if not path.is_dir():
+        return [path]
+    beside = None if (path / FILE).exists() else find_gguf(path)
+    return [beside or locate(str(path / FILE), None)]
 
 
 def open_encoding(tokenizer: str | None, data_dir: Path | None) -> Encoding:
@@ -237,6 +245,8 @@ def open_encoding(tokenizer: str | None, data_dir: Path | None) -> Encoding:
     paths = find_tokenizer(tokenizer, data_dir)
     if not paths:
         return ByteEncoding()
+    if paths[0].suffix == GGUF:
+        return TokenizerEncoding(load_tokenizer(read_tokenizer(read_head(paths[0])), str(paths[0])))
     with files.open_regular(paths[0]) as file:
         data: bytes = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:

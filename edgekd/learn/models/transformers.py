@@ -16,6 +16,8 @@ from edgekd.errors import find_nearest
 from edgekd.interface import Interface
 from edgekd.learn import model_hub
 from edgekd.learn import transformers_config
+from edgekd.learn.gguf.model import read_config
+from edgekd.learn.gguf.reading import read_head
 from edgekd.learn.packages import import_package
 from edgekd.learn.text_builder import TextKnobs
 from edgekd.learn.text_builder import build_text_network
@@ -158,9 +160,12 @@ def _read_fields(where: str, reference: str, config: str, of_text: bool) -> dict
 
 
 def _read_config(where: str, reference: str) -> str:
+    source = model_hub.parse_source(reference, where)
+    folder = Path(reference) if source is None else source.folder
+    if folder is not None and (gguf := model_hub.find_gguf(folder)) is not None:
+        return json.dumps(read_config(read_head(gguf)))
     data = _read_beside(where, reference, model_hub.CONFIG)
     if data is None:  # said as for every other model
-        source = model_hub.parse_source(reference, where)
         model_hub.require_file(source or find_source(reference), model_hub.CONFIG)
     return (data or b"").decode(errors="replace")
 
