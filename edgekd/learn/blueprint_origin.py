@@ -27,7 +27,7 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
         return digest_files([Path(reference)])
     source = model_hub.parse_source(reference, reference)
     # what is neither folder nor repository is a name that the package knows
-    names = (model_hub.CONFIG, *model_hub.BESIDE)
+    names: tuple[str, ...] = (model_hub.CONFIG, *model_hub.BESIDE)
     folder = Path(reference) if source is None else source.folder
     if folder is not None and (gguf := model_hub.find_gguf(folder)) is not None:
         names = (gguf.name,)

@@ -38,7 +38,7 @@ def _nibbles(blocks: Bytes) -> NDArray[np.uint8]:
 
 def _fifth(blocks: Bytes) -> NDArray[np.uint8]:
     """32 single bits of 4 bytes, each as 0 or 16."""
-    return np.unpackbits(blocks, axis=1, bitorder="little") << 4
+    return np.unpackbits(blocks, axis=1, bitorder="little") * np.uint8(16)
 
 
 def _float32(blocks: Bytes) -> Numbers:
@@ -98,7 +98,7 @@ def _q4_k(blocks: Bytes) -> Numbers:
 
 def _q5_k(blocks: Bytes) -> Numbers:
     bits = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & 1  # [N, 32, 8]
-    return _by_eights(blocks, _fours(blocks[:, 48:]) | (bits.transpose(0, 2, 1) << 4))
+    return _by_eights(blocks, _fours(blocks[:, 48:]) | bits.transpose(0, 2, 1) * np.uint8(16))
 
 
 def _q6_k(blocks: Bytes) -> Numbers:
