@@ -17,8 +17,6 @@ import numpy as np
 import openvino
 import torch
 
-from edgekd.learn.export import to_onnx
-
 
 def judge(model: openvino.Model, teacher: openvino.Model, held: measure.Bytes) -> dict[str, float]:
     """As `measure.judge`."""
@@ -49,22 +47,26 @@ def main(text: str, work: str, seed: int) -> None:
     data, held = measure.read_texts(Path(text))
     model, random = measure.build().eval(), np.random.default_rng(seed + 100)
     model.load_state_dict(torch.load(Path(work) / f"float{seed}.pt"))
-    path = to_onnx.write(model, Path(work) / f"float{seed}.onnx", measure.INTERFACE)
+    example = (torch.zeros(2, measure.LENGTH, dtype=torch.int64), measure.MASK[:2])
+
+    def convert() -> openvino.Model:  # from torch: NNCF's GPTQ refuses weights as ONNX stores them
+        return openvino.convert_model(model, example_input=example)
+
     inputs = [
-        {"text": row[None], "text_mask": np.ones((1, measure.LENGTH), np.int64)}
+        {"tokens": row[None], "mask": np.ones((1, measure.LENGTH), np.int64)}
         for _ in range(4)
         for row in measure.draw(data, random)[:, :-1].numpy()
     ]
     rows = {}
     for name, gptq in (("nearest", False), ("gptq", True)):
         given = nncf.compress_weights(
-            openvino.Core().read_model(path),
+            convert(),
             mode=nncf.CompressWeightsMode.INT4_SYM,
             group_size=32,
             dataset=nncf.Dataset(inputs) if gptq else None,
             gptq=gptq or None,
         )
-        rows[f"nncf {name}"] = judge(given, openvino.Core().read_model(path), held)
+        rows[f"nncf {name}"] = judge(given, convert(), held)
         print(name, rows, flush=True)
     goal = Path(work) / f"result-{seed}.json"
     result = json.loads(goal.read_text())
