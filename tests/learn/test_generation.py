@@ -89,3 +89,10 @@ def test_with_a_cache_the_same_is_said_and_each_token_is_read_once() -> None:
     got, _ = continue_texts(begin_answer(network), tokens, mask, 3, draws(0, 1, 2))
     assert read == [3, 1, 1, 1, 1, 1]
     assert torch.equal(got, want)
+
+
+def test_each_place_has_a_number_of_its_own() -> None:
+    """Where all tokens are alike, what is drawn shows the numbers themselves."""
+    tokens, mask = torch.ones(1, 64, dtype=torch.int64), torch.ones(1, 64, dtype=torch.int64)
+    said, _ = continue_texts(lambda seen, _: torch.zeros(1, 1, 11), tokens, mask, 1, draws(0))
+    assert len(set(said[0, 1:].tolist())) == 11
