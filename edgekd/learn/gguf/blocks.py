@@ -97,7 +97,7 @@ def _q4_k(blocks: Bytes) -> Numbers:
 
 
 def _q5_k(blocks: Bytes) -> Numbers:
-    bits = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & 1  # [N, 32, 8]
+    bits = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & np.uint8(1)  # [N, 32, 8]
     return _by_eights(blocks, _fours(blocks[:, 48:]) | bits.transpose(0, 2, 1) * np.uint8(16))
 
 
