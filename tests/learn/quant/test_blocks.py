@@ -17,6 +17,7 @@ from edgekd.learn.export import to_onnx
 from edgekd.learn.quant import blocks
 from edgekd.learn.quant import emit
 from edgekd.learn.quant import insertion
+from edgekd.learn.quant import operators
 from edgekd.learn.quant import post_training
 from edgekd.learn.quant import tracing
 from edgekd.profile import NUMERICS
@@ -59,7 +60,7 @@ def embedder(monkeypatch: pytest.MonkeyPatch) -> post_training.QuantizedStart:
 
 def test_attention_is_found_through_masks_and_scales() -> None:
     graph = example.folded(example.Tokens).graph
-    products = [node for node in graph.nodes if node.target in blocks.operators.MATMULS]
+    products = [node for node in graph.nodes if node.target in operators.MATMULS]
     assert len(products) == 2 and blocks.find_attention_products(graph) == set(products)
     forms = blocks.resolve_forms({})
     assert blocks.find_float_products(graph, forms) == set(products)
