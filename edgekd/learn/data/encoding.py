@@ -83,7 +83,8 @@ class ByteEncoding:
             ValueError: if one has half a character.
         """
         encoded = map(encode_text, texts)
-        return [EncodedDocument(each, np.ones(len(each), np.int64)) for each in encoded]
+        one = np.int64(1)
+        return [EncodedDocument(each, np.broadcast_to(one, len(each))) for each in encoded]
 
     def encode_words(self, words: Sequence[str], longest: int) -> EncodedWords:
         """The words with a space between each two, cut off after `longest` tokens.
