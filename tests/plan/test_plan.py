@@ -276,7 +276,9 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
             recipe, entries, {"profile": profile, "runtime": "onnxruntime"}
         )
         assert {packed.takes[name][0] for name in ("model", "golden", "parity")} == {maker}
-    packed, *_ = closing.steps(recipe, entries, {"profile": "x86"}, (), ("",))
+    packed, *_ = closing.steps(
+        recipe, entries, {"profile": "x86", "runtime": "onnxruntime"}, (), ("",)
+    )
     assert packed.takes["/model"] == ("export-student", "model.onnx")
     assert packed.takes["model"][0] == "export-student-x86" and packed.settings.more == ("",)
     assert told.takes["table/factorize.json"] == ("factorize", "factorize.json")
