@@ -54,7 +54,7 @@ NUMERICS: dict[str, Numerics] = {
         Numerics("asymmetric", symmetric=False, weight_bits=8, outputs=True),
         Numerics("asymmetric-w7", symmetric=False, weight_bits=7, outputs=True),
         Numerics("symmetric", symmetric=True, weight_bits=8, outputs=False),
-        Numerics("blocks", symmetric=True, weight_bits=8, outputs=False, blocks=True),
+        Numerics("weight-blocks", symmetric=True, weight_bits=8, outputs=False, blocks=True),
     )
 }
 
@@ -74,7 +74,14 @@ PROFILES: dict[str, Profile] = {
         Profile("arm", "asymmetric", False, True, "s8", "ONNX Runtime on ARM64"),
         Profile("openvino", "asymmetric", True, False, "u8", "OpenVINO on the CPU"),
         Profile("tensorrt", "symmetric", True, True, "s8", "TensorRT, explicit quantization"),
-        Profile("blocks", "blocks", False, False, "s8", "MatMulNBits: ONNX Runtime and OpenVINO"),
+        Profile(
+            "weight-blocks",
+            "weight-blocks",
+            False,
+            False,
+            "s8",
+            "MatMulNBits: ONNX Runtime and OpenVINO",
+        ),
     )
 }
 

@@ -17,7 +17,7 @@ from edgekd.recipe.text import Key
 from edgekd.runtimes import RUNTIMES
 
 INT8, INT4_BITS, INT4_OPSET = "int8", 4, 21
-BLOCK_PROFILES = ("blocks",)
+BLOCK_PROFILES = ("weight-blocks",)
 """Of `edgekd.profile.PROFILES`, those that store weights alone."""
 OF_BLOCKS = tuple(name for name in BlockSettings.model_fields if name != "weights")
 OF_ACTIVATIONS = (

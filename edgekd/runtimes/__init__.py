@@ -23,7 +23,7 @@ BUILT_IN: dict[str, RuntimeEntry] = {
         "ONNX Runtime on the CPU",
         keeps_floats=True,
         fuses_decoders=True,
-        profiles=("x86", "x86-no-vnni", "arm", "blocks"),
+        profiles=("x86", "x86-no-vnni", "arm", "weight-blocks"),
     ),
     "openvino": RuntimeEntry(
         "edgekd.runtimes.openvino",
@@ -31,7 +31,7 @@ BUILT_IN: dict[str, RuntimeEntry] = {
         "openvino",
         ("fp32", "bf16", "fp16", "int8", "int4"),
         "OpenVINO on the CPU",
-        profiles=("openvino", "x86", "x86-no-vnni", "blocks"),
+        profiles=("openvino", "x86", "x86-no-vnni", "weight-blocks"),
     ),
     "tensorrt": RuntimeEntry(
         "edgekd.runtimes.tensorrt",

@@ -35,11 +35,11 @@ def read(*overrides: str) -> Recipe:
 def test_weights_in_blocks_are_measured_by_their_name() -> None:
     found = read()
     chosen = profiles.target_profiles(found, local.DEVICE)
-    assert chosen == {"onnxruntime": "blocks", "openvino": "blocks"}
+    assert chosen == {"onnxruntime": "weight-blocks", "openvino": "weight-blocks"}
     rows = [(one.name, one.profile) for one in deploying.candidates(found, chosen)]
-    assert ("student-onnxruntime-int4", "blocks") in rows and (
+    assert ("student-onnxruntime-int4", "weight-blocks") in rows and (
         "student-openvino-int4",
-        "blocks",
+        "weight-blocks",
     ) in rows
     assert not any(name.endswith("int8") for name, _ in rows)
     last = find_quantization(found.steps)
@@ -84,4 +84,4 @@ def test_int8_of_activations_is_as_it_was() -> None:
             read("learn.1={step: quantize}", "targets.0.precision=auto"), local.DEVICE
         )
     )
-    assert found["openvino"] == "openvino" and found["onnxruntime"] != "blocks"
+    assert found["openvino"] == "openvino" and found["onnxruntime"] != "weight-blocks"
