@@ -60,7 +60,8 @@ class BufferStream:
         self._bind(self._mask, self._ones[:, :whole])
         self._session.run_with_iobinding(self._binding)
         self.length = whole
-        return self._answer[0, 0]
+        logits: np.ndarray = self._answer[0, 0]
+        return logits
 
     def rewind(self, length: int) -> None:
         """Forget all but the first `length` tokens: the next ones are written over them."""

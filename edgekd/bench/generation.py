@@ -85,7 +85,8 @@ def choose_token(logits: np.ndarray, sampling: TokenChoice, index: int) -> int:
 def draw_number(seed: int, index: int) -> float:
     """A number in [0, 1) that is a hash of both."""
     digest = hashlib.blake2b(f"{seed} {index}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "little") >> (64 - _BITS)) / 2**_BITS
+    number: float = (int.from_bytes(digest, "little") >> (64 - _BITS)) / 2**_BITS
+    return number
 
 
 def measure_margin(logits: np.ndarray, token: int) -> float:

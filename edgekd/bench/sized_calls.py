@@ -29,9 +29,9 @@ Sizes = Mapping[str, Sequence[int]]
 """By the name of a free axis, each size that is asked for."""
 
 
-def plain_sizes(sizes: Sizes) -> dict[str, Sequence[int]]:
+def plain_sizes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """Those of free axes: without the sizes of decoders."""
-    return {name: each for name, each in sizes.items() if name not in (PROMPT, CONTEXT)}
+    return {name: tuple(each) for name, each in sizes.items() if name not in (PROMPT, CONTEXT)}
 
 
 def is_of_tokens(row: Mapping[str, Any]) -> bool:

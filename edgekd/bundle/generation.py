@@ -175,7 +175,7 @@ def continue_texts(
                 how: dict[str, Any] = {"timeout_s": timeout_s, "device": device}
                 text = write_text(engine, prompt.tolist(), count, longest, sampling, **how)
                 whole = np.concatenate([prompt, np.array(text.tokens, prompt.dtype)])
-                shown = field.preview(whole[None]) if getattr(field, "encoding", "") else ""
+                shown = str(field.preview(whole[None])) if getattr(field, "encoding", "") else ""
                 told.append(Continuation(question.name, question.prepared, shown, text))
     return told
 

@@ -139,8 +139,9 @@ def _golden(
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
         checks = [_compared(found, answered, tolerance, engine, found.golden)]
         if checks[0].verdict != "failed":
-            how = {"timeout_s": timeout_s, "device": device}
-            checks += generation.check_golden_text(found, engine, tolerance, **how)
+            checks += generation.check_golden_text(
+                found, engine, tolerance, timeout_s=timeout_s, device=device
+            )
             checks.insert(0, _from_rows(found, ask, tolerance, scratch))
     if are_finite(answered) and tolerance is not None and is_quantized(found.folder):
         checks += _saturated(found.golden[USUAL], answered[USUAL], tolerance, device)

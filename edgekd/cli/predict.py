@@ -107,6 +107,7 @@ def command(
     """
     from edgekd import bundle
     from edgekd import runtimes
+    from edgekd.bench.generation import TokenChoice
     from edgekd.bundle import archive
     from edgekd.bundle import generation
     from edgekd.bundle import predict as bundle_predict
@@ -122,7 +123,7 @@ def command(
         signature.require_signature(folder, found.manifest.digest, key)
         questions, broken = user_inputs.read_sound_questions(inputs, found.dataset)
         if tokens is not None:
-            sampling = generation.TokenChoice(temperature, seed=seed)
+            sampling = TokenChoice(temperature, seed=seed)
             written = generation.continue_texts(
                 found, questions, tokens, sampling, runtime=runtime, timeout_s=timeout_s
             )

@@ -29,7 +29,7 @@ def find_sizes(network: Any) -> CacheSizes | None:
     config = network.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    longest = getattr(config, "max_position_embeddings", None)
+    longest: Any = getattr(config, "max_position_embeddings", None)
     numbers = (config.num_hidden_layers, heads, size, longest)
     return CacheSizes(*numbers) if all(type(number) is int for number in numbers) else None
 

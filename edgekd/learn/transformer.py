@@ -139,7 +139,7 @@ class Transformer(nn.Module):
             embedding=self.words,
             places=self.positions,
             rotary=None,
-            layers=tuple(layer.read_parts() for layer in self.layers),  # type: ignore[operator]
+            layers=tuple(layer.read_parts() for layer in self.layers),
             norm=self.norm,
             head=self.classifier,
             heads=sizes.heads,

@@ -94,7 +94,7 @@ class FusedDecoder(nn.Module):
             key = layer.key_norm(key.unflatten(2, (-1, size))).flatten(2)
         inputs = [query, key, value, *past, lengths, whole]
         if parts.rotary is not None:
-            inputs += [self.cosine, self.sine]  # type: ignore[list-item]
+            inputs += [self.cosine, self.sine]
         length = past[0].shape[2] + normed.shape[1]
         kept = (normed.shape[0], parts.sizes.heads, length, size)
         return torch.onnx.ops.symbolic_multi_out(
@@ -121,7 +121,7 @@ def add_and_norm(
         kind, inputs = "SkipLayerNormalization", [*inputs, norm.bias]
     normed, _, _, total = torch.onnx.ops.symbolic_multi_out(
         f"{MICROSOFT}::{kind}",
-        inputs,  # type: ignore[arg-type]
+        inputs,
         attrs={"epsilon": find_epsilon(norm)},
         dtypes=(torch.float32,) * 4,
         shapes=(states.shape, (1,), (1,), states.shape),
