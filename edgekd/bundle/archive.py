@@ -33,7 +33,7 @@ from edgekd.errors import rename_in_errors
 
 ORDER = (
     manifests.MANIFEST,
-    *sorted({*manifests.FILES, *manifests.MORE_FILES, *first_format.FILES, manifests.TOKENIZER}),
+    *sorted({*manifests.FILES, *manifests.MORE_FILES, *manifests.OPTIONAL, *first_format.FILES}),
     manifests.SIGNATURE,
 )
 """Of the files of any format."""

@@ -54,6 +54,20 @@ def test_what_comes_out_is_what_went_in(packed: Path) -> None:
     assert not scratch.exists()
 
 
+@pytest.mark.parametrize("name", sorted(manifests.OPTIONAL))
+def test_what_only_some_bundles_have_is_packed(tmp_path: Path, name: str) -> None:
+    key = {
+        manifests.TOKENIZER: "tokenizer",
+        manifests.FUSED: "fused",
+        manifests.GENERATION: "generation",
+    }
+    folder = bundle_example.make(tmp_path, **{key[name]: b"{}"})
+    archive.pack(folder, tmp_path / "more.edgekd")
+    with archive.open_bundle(tmp_path / "more.edgekd") as scratch:
+        found = {file.name: file.read_bytes() for file in scratch.iterdir()}
+    assert found == {file.name: file.read_bytes() for file in folder.iterdir()} and name in found
+
+
 def test_the_bytes_know_nothing_of_time_place_and_modes(packed: Path, tmp_path: Path) -> None:
     folder = bundle_example.make(tmp_path)
     for number, path in enumerate(sorted(folder.iterdir())):
