@@ -16,6 +16,11 @@ _OF_MODEL = (
     "byte_fallback",
     "continuing_subword_prefix",
     "end_of_word_suffix",
+    "unk_id",
+    "fuse_unk",
+    "ignore_merges",
+    "dropout",
+    "max_input_chars_per_word",
 )
 _OF_TOKEN = ("id", "content", "special", "normalized", "lstrip", "rstrip", "single_word")
 
@@ -45,7 +50,7 @@ def find_tokenizer_difference(one: bytes, other: bytes) -> str:
         if (pair := _pair(mine["model"], theirs["model"], name)) is not None:
             return f"model.{name}: {pair}"
     merges = [
-        [_join(merge) for merge in each["model"].get("merges") or ()] for each in (mine, theirs)
+        [_join(merge) for merge in _list_items(each["model"], "merges")] for each in (mine, theirs)
     ]
     for number, (left, right) in enumerate(zip(*merges, strict=False)):
         if left != right:
@@ -53,7 +58,7 @@ def find_tokenizer_difference(one: bytes, other: bytes) -> str:
     if len(merges[0]) != len(merges[1]):
         return f"merges: {len(merges[0])} and {len(merges[1])}"
     added = [
-        [_describe_token(t) for t in each.get("added_tokens") or ()] for each in (mine, theirs)
+        [_describe_token(t) for t in _list_items(each, "added_tokens")] for each in (mine, theirs)
     ]
     for left, right in zip(*added, strict=False):
         if left != right:
@@ -78,6 +83,14 @@ def _read(data: bytes) -> dict[str, Any]:
     return value
 
 
+def _list_items(part: dict[str, Any], name: str) -> list[Any]:
+    value = part.get(name) or []
+    if not isinstance(value, list):
+        got = f"{type(value).__name__} as {name}"
+        raise InputError(f"{FILE} of the model: got {got}, want a list")
+    return value
+
+
 def _list_tokens(described: dict[str, Any]) -> dict[str, int]:
     vocabulary = described["model"].get("vocab")
     if isinstance(vocabulary, list):  # of Unigram: tokens with their weights, in order
@@ -99,7 +112,10 @@ def _describe_token(token: Any) -> str:
 
 
 def _pair(one: dict[str, Any], other: dict[str, Any], name: str) -> str | None:
-    left, right = (each.get(name) or None for each in (one, other))
-    if left == right:
+    left, right = (each.get(name) for each in (one, other))
+    if left == right or (not left and not right and name != "unk_id"):
         return None
-    return " and ".join(json.dumps(each, sort_keys=True)[:80] for each in (left, right))
+    try:
+        return " and ".join(json.dumps(each, sort_keys=True)[:80] for each in (left, right))
+    except RecursionError as error:
+        raise InputError(f"{FILE} of the model: {name}: got it nested too deeply") from error

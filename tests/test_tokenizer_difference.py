@@ -31,6 +31,10 @@ def test_what_makes_no_other_tokens_is_passed_over() -> None:
         ({"normalizer__lowercase": False}, "normalizer: "),
         ({"pre_tokenizer__type": "Whitespace"}, "pre_tokenizer: "),
         ({"post_processor": None}, "post_processor: "),
+        ({"model__max_input_chars_per_word": 7}, "model.max_input_chars_per_word: "),
+        ({"model__fuse_unk": True}, "model.fuse_unk: "),
+        ({"model__ignore_merges": True}, "model.ignore_merges: "),
+        ({"model__unk_id": 0}, "model.unk_id: null and 0"),
         ({"added_tokens": []}, "added_tokens: 4 and 0"),
     ],
 )
@@ -53,3 +57,9 @@ def test_merges() -> None:
 def test_what_is_no_tokenizer(data: bytes) -> None:
     with pytest.raises(InputError, match="want a tokenizer.json"):
         find_tokenizer_difference(pieces(), data)
+
+
+@pytest.mark.parametrize("parts", [{"model__merges": 5}, {"added_tokens": True}])
+def test_lists_that_are_none(parts: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="want a list"):
+        find_tokenizer_difference(pieces(), change(pieces(), **parts))

@@ -49,7 +49,7 @@ def generate_text(
     """At most `count` tokens behind `prompt` int64 [N], up to and with the first of `ends`.
 
     Raises:
-        ValueError: if they do not fit into the model's longest text.
+        ValueError: if they do not fit into the model's longest text, or logits are not finite.
     """
     import numpy as np
 
@@ -58,6 +58,8 @@ def generate_text(
     tokens: list[int] = []
     margins: list[float] = []
     for index in range(count):
+        if not np.isfinite(logits.max()):  # single ones of -infinity are tokens that are never said
+            raise ValueError(f"logits of token {index}: got NaN or infinity, want finite numbers")
         token = choose_token(logits, sampling, index)
         tokens.append(token)
         margins.append(measure_margin(logits, token))
@@ -73,11 +75,15 @@ def choose_token(logits: np.ndarray, sampling: TokenChoice, index: int) -> int:
 
     if not sampling.temperature:
         return int(logits.argmax())
-    wide = logits.astype(np.float64) / sampling.temperature
+    wide = logits.astype(np.float64)
+    with np.errstate(
+        over="ignore"
+    ):  # the likeliest stays 0 however low it is, the others -infinity
+        wide = (wide - wide.max()) / sampling.temperature
     if 0 < sampling.top_k < len(wide):
         least = np.partition(wide, -sampling.top_k)[-sampling.top_k]
         wide = np.where(wide >= least, wide, -np.inf)
-    shares = np.exp(wide - wide.max()).cumsum()
+    shares = np.exp(wide).cumsum()
     at = int(np.searchsorted(shares, draw_number(sampling.seed, index) * shares[-1], "right"))
     return min(at, len(wide) - 1)
 

@@ -55,6 +55,8 @@ class _EmptyStates:
         return [outputs[at] for at in self._given]
 
     def _make_empty(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if not feeds:
+            raise ValueError("inputs: got states alone, want tokens and their mask, too")
         count = len(next(iter(feeds.values())))
         return {tensor.name: make_empty_state(tensor, count) for tensor in self._states}
 
@@ -63,11 +65,15 @@ def make_empty_state(tensor: EngineInput, count: int) -> np.ndarray:
     """A state [count, heads, 0, head_size] of no token.
 
     Raises:
-        ValueError: if it has other axes.
+        ValueError: if it has other axes, or is not of floats.
     """
     import numpy as np
 
-    if len(tensor.shape) != 4 or None in (tensor.shape[1], tensor.shape[3]):
-        shape = list(tensor.shape)
-        raise ValueError(f"{tensor.name}: got {shape}, want [batch, heads, length, head size]")
-    return np.empty((count, tensor.shape[1] or 1, 0, tensor.shape[3] or 1), tensor.dtype)
+    shape = tensor.shape
+    if len(shape) != 4 or not shape[1] or not shape[3] or shape[2] is not None:
+        want = "[batch, heads, length, head size], of which length is free"
+        raise ValueError(f"{tensor.name}: got {list(shape)}, want {want}")
+    if shape[0] not in (None, count) or not tensor.dtype.startswith("float"):
+        got = f"{tensor.dtype} {list(shape)}"
+        raise ValueError(f"{tensor.name}: got {got}, want floats of a batch of {count}")
+    return np.empty((count, shape[1], 0, shape[3]), tensor.dtype)

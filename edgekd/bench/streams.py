@@ -77,6 +77,13 @@ class CallStream:
             listed = ", ".join(names)[:80]
             raise ValueError(f"inputs: got {listed}, want tokens and their mask")
         self._text, self._mask = names
+        outputs = session.output_names
+        logits = [at for at, name in enumerate(outputs) if not name.startswith(PRESENT)]
+        wanted = [f"{PRESENT}{each.name.removeprefix(PAST)}" for each in self._states]
+        if not logits or not {*wanted} <= {*outputs}:
+            listed = ", ".join(outputs)[:80]
+            raise ValueError(f"outputs: got {listed}, want logits and the states {PRESENT}*")
+        self._logits = logits[0]
         self._held = {each.name: make_empty_state(each, 1) for each in self._states}
         self._tokens = np.empty(0, np.int64)
 
@@ -86,7 +93,11 @@ class CallStream:
         return len(self._tokens)
 
     def feed(self, tokens: np.ndarray) -> np.ndarray:
-        """The logits [V] behind tokens [N]."""
+        """The logits [V] behind tokens [N].
+
+        Raises:
+            ValueError: if the model gives others.
+        """
         import numpy as np
 
         self._tokens = np.concatenate([self._tokens, tokens])
@@ -96,8 +107,11 @@ class CallStream:
         named = dict(zip(self._session.output_names, answers, strict=True))
         for name in self._held:
             self._held[name] = named[f"{PRESENT}{name.removeprefix(PAST)}"]
-        logits: np.ndarray = answers[0][0, -1]
-        return logits
+        logits: np.ndarray = answers[self._logits]
+        if logits.ndim != 3 or not logits.size:
+            raise ValueError(f"logits: got {list(logits.shape)}, want [batch, length, vocabulary]")
+        last: np.ndarray = logits[0, -1]
+        return last
 
     def rewind(self, length: int) -> None:
         """Forget all but the first `length` tokens."""

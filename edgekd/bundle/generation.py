@@ -36,6 +36,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.interface import BATCH
 from edgekd.interface import is_decoder
 from edgekd.settings import Count
 from edgekd.settings import Settings
@@ -197,6 +198,7 @@ def check_golden_text(
     golden = read_golden_text(found.folder)
     if not is_decoder(found.interface):
         raise InputError(f"{found.folder / GENERATION}: got it beside a model that writes no text")
+    _require_fitting(golden, found)
     text = write_text(
         engine,
         golden.prompt,
@@ -215,3 +217,18 @@ def check_golden_text(
     margin = golden.margins[count]
     close = f"; the next was {margin:.2g} ahead, where logits may be {least:.2g} apart"
     return [CheckResult(what, "ok" if margin <= least else "failed", told + close)]
+
+
+def _require_fitting(golden: GoldenText, found: Bundle) -> None:
+    """
+    Raises:
+        InputError: if a golden text is of other tokens than the model's, or longer than it takes.
+    """
+    path = found.folder / GENERATION
+    longest = next(axis.most for axis in found.interface.axes if axis.name != BATCH)
+    (text,) = (end for end in found.interface.inputs if end.kind == "index")
+    if golden.longest != longest:
+        raise InputError(f"{path}: longest: got {golden.longest}, want {longest} as the model has")
+    if text.below and max(*golden.prompt, *golden.tokens) >= text.below:
+        got = max(*golden.prompt, *golden.tokens)
+        raise InputError(f"{path}: got token {got}, want less than {text.below}")

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from edgekd.cli import completions
+from edgekd.cli.number_range import NumberRange
 from edgekd.device import TIMEOUT_S
 
 timeout = click.option(
     "--timeout",
     "timeout_s",
     metavar="SECONDS",
-    type=click.FloatRange(1, 86400),
+    type=NumberRange(1, 86400),
     default=TIMEOUT_S,
     show_default=True,
     help="End one worker, a build or an engine, that takes longer.",

@@ -11,6 +11,7 @@ import click
 from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.masks import write_masks
+from edgekd.cli.number_range import NumberRange
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -64,7 +65,7 @@ MOST_VALUES = 1000
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     default=0.0,
     show_default=True,
     help="Of written tokens: above 0 they are drawn, the likelier the lower it is.",

@@ -9,12 +9,13 @@ import click
 
 from edgekd.cli import completions
 from edgekd.cli.arguments import read_model
+from edgekd.cli.number_range import NumberRange
 from edgekd.cli.single import MODEL_OPTIONS
 from edgekd.cli.single import RUN_OPTIONS
 from edgekd.cli.single import add_options
 from edgekd.cli.single import run_recipe
 
-SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+SHARE = NumberRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command(
@@ -24,7 +25,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @add_options(MODEL_OPTIONS)
 @click.option(
     "--speedup",
-    type=click.FloatRange(1, 100, min_open=True),
+    type=NumberRange(1, 100, min_open=True),
     metavar="TIMES",
     help="How many times faster it is to be, measured.",
 )
@@ -42,7 +43,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.option(
     "--score-drop",
-    type=click.FloatRange(0),
+    type=NumberRange(0),
     metavar="POINTS",
     help="Largest loss of the score before it learns again.",
 )

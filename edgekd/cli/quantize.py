@@ -9,6 +9,7 @@ import click
 
 from edgekd.cli import completions
 from edgekd.cli.arguments import read_model
+from edgekd.cli.number_range import NumberRange
 from edgekd.cli.single import MODEL_OPTIONS
 from edgekd.cli.single import RUN_OPTIONS
 from edgekd.cli.single import add_options
@@ -30,7 +31,7 @@ from edgekd.cli.single import run_recipe
 )
 @click.option(
     "--score-drop",
-    type=click.FloatRange(0),
+    type=NumberRange(0),
     metavar="POINTS",
     help="Keep costly layers in float until the score falls by no more.",
 )

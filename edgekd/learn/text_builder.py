@@ -76,7 +76,8 @@ def build_text_network(
         where: how to call it in a message.
 
     Raises:
-        ValueError: if the data have more tokens or longer texts than the model, or the task wants another kind of model.
+        ValueError: if the data have more tokens or longer texts than the model, it has no layer, or the task wants another
+            kind of model.
         InputError: if the package cannot build it, or it does not fit into the memory of this machine.
     """
     kind = TEXT_TYPES[fields["model_type"]]
@@ -87,6 +88,8 @@ def build_text_network(
     try:
         whole = package.AutoConfig.for_model(fields["model_type"], **kept)
         of = int(whole.num_hidden_layers)
+        if of < 1:
+            raise ValueError(f"num_hidden_layers: got {of}, want 1 or more")
         chosen = parse_layers(knobs.layers, knobs.keep_layers, of)
         if is_bare:
             kept |= _fit_data(whole, interface, kind)
@@ -104,8 +107,11 @@ def build_text_network(
     except (InputError, ValueError):
         raise
     except Exception as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{where}: transformers cannot build it: {first_line[:200]}") from error
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        why = (
+            " ".join(lines[:2]) or type(error).__name__
+        )  # the second says what is wrong, the first where
+        raise InputError(f"{where}: transformers cannot build it: {why[:200]}") from error
     model = TextNetwork(
         network,
         kind,
@@ -217,6 +223,8 @@ def _require_room(settings: Any, interface: Interface, kind: TextType, first: in
     window = getattr(settings, "sliding_window", None)
     if kind.is_causal and window and getattr(settings, "use_sliding_window", True):
         positions = min(positions, int(window))
+    if positions < 1:
+        raise ValueError(f"got a model of {positions} positions, want 1 or more")
     if longest > positions:
         raise ValueError(
             f"the data have texts of {longest} tokens, the model takes {positions}; want `longest: {positions}` beside "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Collection
 from typing import Any
@@ -57,7 +58,7 @@ def parse_config(text: str, where: str, types: Collection[str], wanted: str) -> 
     for name, value in fields.items():
         if name in _CODE:
             raise InputError(f"{where}: {name}: got a configuration that brings its own code")
-        if value != _SINCE_GONE.get(name, value):
+        if name in _SINCE_GONE and value != _SINCE_GONE[name]:
             want = _SINCE_GONE[name]
             raise InputError(f"{where}: {name}: got {str(value)[:40]!r}, want {want!r}")
         if name not in (*LABELS, *LEFT_OUT):
@@ -103,6 +104,8 @@ def _require_plain(value: object, field: str, where: str, deepest: int) -> None:
             f"{where}: got {value[:80]!r}, want a number or a single word: a configuration may name no "
             "path, address or code"
         )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: got {value}, want a finite number")
     elif type(value) is int and "rope" not in field:
         most = MOST_LAYERS if field.count(".") == 0 and _is_repeated(field) else MOST_SIZE
         if abs(value) > most:

@@ -62,3 +62,19 @@ def test_the_margin_of_a_token() -> None:
     logits = np.array([1.0, 4.0, 2.5], np.float32)
     assert measure_margin(logits, 1) == 1.5
     assert measure_margin(logits, 0) == -3.0
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-320])
+def test_a_temperature_near_zero_takes_the_likeliest(temperature: float) -> None:
+    logits = np.array([1.0, 900.0, 2.5], np.float32)
+    assert choose_token(logits, TokenChoice(temperature), 0) == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
+    class Broken(Counter):
+        def feed(self, tokens: np.ndarray) -> np.ndarray:
+            return np.array([0, value, 1], np.float32)
+
+    with pytest.raises(ValueError, match="got NaN or infinity"):
+        generate_text(Broken(), np.array([1]), 2)

@@ -57,3 +57,24 @@ def test_a_model_without_states_is_left_alone() -> None:
 def test_other_states_are_refused(shape: tuple[int | None, ...]) -> None:
     with pytest.raises(ValueError, match=r"want \[batch, heads, length, head size\]"):
         make_empty_state(EngineInput("past_key_values.0.key", "float32", shape), 1)
+
+
+@pytest.mark.parametrize(
+    "dtype, shape, want",
+    [
+        ("float32", (None, 2, 16, 8), "of which length is free"),
+        ("float32", (None, 0, None, 8), "of which length is free"),
+        ("float32", (3, 2, None, 8), "want floats of a batch of 1"),
+        ("str", (None, 2, None, 8), "want floats of a batch of 1"),
+    ],
+)
+def test_states_that_cannot_be_empty_are_refused(
+    dtype: str, shape: tuple[int | None, ...], want: str
+) -> None:
+    with pytest.raises(ValueError, match=want):
+        make_empty_state(EngineInput("past_key_values.0.key", dtype, shape), 1)
+
+
+def test_states_alone_are_no_model() -> None:
+    with pytest.raises(ValueError, match="got states alone"):
+        hide_states(Recorder()).run({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 import torch
 
 from edgekd import runtimes
+from edgekd.bench.streams import CallStream
 from edgekd.bench.streams import open_stream
 from edgekd.learn.export import to_onnx
 from edgekd.learn.export.fused_decoder import FusedDecoder
+from edgekd.runtime import EngineInput
+from edgekd.runtime import Inference
 from edgekd.runtime import TextStream
 from edgekd.runtimes.openvino.stream import StateStream
 from edgekd.text_buffer import BufferStream
@@ -81,3 +85,34 @@ def test_states_stay_in_the_engine_where_it_can(files: dict[str, Path], tmp_path
         folder.mkdir()
         opened = stream(engine, files[form], folder)
         assert isinstance(opened._stream, kind)  # type: ignore[attr-defined]
+
+
+class Stranger:
+    """A session of anybody's file, whose logits need not come first."""
+
+    def __init__(self, *outputs: str, ndim: int = 3) -> None:
+        state = EngineInput("past_key_values.0.key", "float32", (None, 2, None, 4))
+        names = ("text", "mask")
+        self.inputs = (*(EngineInput(name, "int64", (None, None)) for name in names), state)
+        self.output_names, self._ndim = outputs, ndim
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        logits = np.arange(3.0).reshape((1,) * (self._ndim - 1) + (3,))
+        state = feeds["past_key_values.0.key"]
+        return [logits if name == "logits" else state for name in self.output_names]
+
+    def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
+        return lambda: self.run(feeds)
+
+
+def test_logits_may_stand_behind_the_states() -> None:
+    opened = CallStream(Stranger("present.0.key", "logits"))
+    assert opened.feed(np.array([1, 2])).tolist() == [0, 1, 2]
+
+
+def test_outputs_of_strangers_are_refused() -> None:
+    for outputs in (("logits", "other"), ("present.0.key",)):
+        with pytest.raises(ValueError, match="want logits and the states present"):
+            CallStream(Stranger(*outputs))
+    with pytest.raises(ValueError, match=r"want \[batch, length, vocabulary\]"):
+        CallStream(Stranger("logits", "present.0.key", ndim=2)).feed(np.array([1]))

@@ -89,3 +89,17 @@ def test_what_is_no_golden_text_is_refused_in_one_line(
     with pytest.raises(InputError, match="generation.json: ") as caught:
         check(tmp_path, engine, changed)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changed, want",
+    [
+        ({"longest": 25}, "longest: got 25, want 24"),
+        ({"prompt": [3, 40]}, "got token 40, want less than 40"),
+    ],
+)
+def test_a_golden_text_of_another_model_is_refused(
+    tmp_path: Path, engine: Engine, changed: dict[str, Any], want: str
+) -> None:
+    with pytest.raises(InputError, match=want):
+        check(tmp_path, engine, changed)

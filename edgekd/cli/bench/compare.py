@@ -15,6 +15,7 @@ from edgekd.cli.bench.subjects import PRECISION
 from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import prepare_contender
 from edgekd.cli.bench.subjects import require_engine
+from edgekd.cli.number_range import NumberRange
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
@@ -59,7 +60,7 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
 )
 @click.option(
     "--delta",
-    type=click.FloatRange(0, 0.5),
+    type=NumberRange(0, 0.5),
     default=0.01,
     show_default=True,
     help="Smallest difference that counts, as a fraction.",
@@ -71,7 +72,7 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
     "--budget",
     "budget_s",
     metavar="SECONDS",
-    type=click.FloatRange(1, 86400),
+    type=NumberRange(1, 86400),
     default=300.0,
     show_default=True,
     help="Start no new pair after this time.",

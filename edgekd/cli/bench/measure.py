@@ -18,6 +18,7 @@ from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import PRECISION
 from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import print_advice
+from edgekd.cli.number_range import NumberRange
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import show_running
 
@@ -77,7 +78,7 @@ FILE = click.Path(path_type=Path)
     "--budget",
     "budget_s",
     metavar="SECONDS",
-    type=click.FloatRange(1, 86400),
+    type=NumberRange(1, 86400),
     default=60.0,
     show_default=True,
     help="Start no new process after this time.",
@@ -93,21 +94,21 @@ FILE = click.Path(path_type=Path)
     "--latency-bound",
     "bound_ms",
     metavar="MS",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     help="Longest that a batch of --scenario throughput may take.",
 )
 @click.option(
     "--sustained",
     "sustained_s",
     metavar="SECONDS",
-    type=click.FloatRange(2, 86400),
+    type=NumberRange(2, 86400),
     help="Run without a pause too: does it slow down as it heats?",
 )
 @click.option(
     "--rate",
     "rate_hz",
     metavar="HZ",
-    type=click.FloatRange(0.01, 100_000),
+    type=NumberRange(0.01, 100_000),
     help="Run at this rate too, with idle gaps.",
 )
 @click.option("--energy", is_flag=True, help="Measure joules too, if a counter can be read (80 s).")

@@ -53,7 +53,7 @@ def read_config(file: GgufFile) -> dict[str, Any]:
         InputError: if the file holds a model of another kind, or lacks a size.
     """
     kind = file.metadata.get("general.architecture")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise InputError(
             f"{file.path}: got a model of type {str(kind)[:40]!r}, want {', '.join(TYPES)}"
         )

@@ -25,9 +25,9 @@ def read_tokenizer(file: GgufFile) -> bytes:
     Raises:
         InputError: if the file holds none, or one of another kind.
     """
-    said = {name: file.metadata.get(f"tokenizer.ggml.{name}") for name in ("model", "pre")}
+    said = {name: str(file.metadata.get(f"tokenizer.ggml.{name}")) for name in ("model", "pre")}
     if said["model"] != "gpt2" or said["pre"] not in _PARTS:
-        got = " ".join(str(value)[:40] for value in said.values())
+        got = " ".join(value[:40] for value in said.values())
         raise InputError(f"{file.path}: got the tokenizer {got}, want gpt2 {' or '.join(_PARTS)}")
     tokens, kinds, merges = (
         file.metadata.get(f"tokenizer.ggml.{name}") for name in ("tokens", "token_type", "merges")

@@ -95,3 +95,9 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
     path.write_bytes(pack(llama(), {"token_embd.weight": (0, (1, 16), rows)}))
     with pytest.raises(InputError, match="embed_tokens.weight: got NaN or infinity"):
         weights.read(path)
+
+
+def test_a_list_is_no_kind_of_model(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(pack({**llama(), "general.architecture": ["llama"]}, {}))
+    with pytest.raises(InputError, match="got a model of type"):
+        read_config(read_head(tmp_path / "m.gguf"))

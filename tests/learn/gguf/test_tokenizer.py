@@ -32,6 +32,7 @@ def test_pairs_are_joined_in_their_order(tmp_path: Path) -> None:
     "changed, want",
     [
         ({"model": "llama"}, "got the tokenizer llama smollm"),
+        ({"pre": ["smollm"]}, "got the tokenizer gpt2"),
         ({"pre": "unheard-of"}, "got the tokenizer gpt2 unheard-of"),
         ({"token_type": [1]}, "without tokens, kinds or merges"),
         ({"tokens": ["a"] * 7}, "got a token twice"),
