@@ -34,6 +34,7 @@ from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import generation
 from edgekd.bundle import manifest as manifests
 from edgekd.bundle import signature
+from edgekd.bundle.manifest import SAME_AGREEMENT
 from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
 from edgekd.bundle.manifest import Tolerance
@@ -238,7 +239,7 @@ def _compared(
         name: each.max_abs <= tolerance.of_output(name).max_abs
         for name, each in found.outputs.items()
     }
-    kept = all(close.values()) and found.mean_agreement >= tolerance.agreement
+    kept = all(close.values()) and found.mean_agreement >= tolerance.agreement - SAME_AGREEMENT
     name = min(close, key=lambda name: close[name])  # the first that is not close, if any
     several = f" of {name}" if len(close) > 1 else ""
     shown = _shown(found.outputs[name].max_abs, tolerance.of_output(name))

@@ -7,6 +7,7 @@ from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bundle import decisions
+from edgekd.bundle.manifest import SAME_AGREEMENT
 from edgekd.bundle.models import stated_tolerance
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
@@ -75,7 +76,7 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> 
             AGREEMENT,
             "fraction",
             apart,
-            round(1 - asked.agreement, 12),
+            round(1 - asked.agreement + SAME_AGREEMENT, 12),
             f"other decisions, of {count}",
         ),
     )
