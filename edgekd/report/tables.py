@@ -219,6 +219,12 @@ KINDS: dict[
         ("layer", "channels in", "channels out"),
         _widths,
     ),
+    "rounding": (
+        "Weights in blocks",
+        describe_blocks,
+        ("layer", "bits", "block", "weights", "why"),
+        list_blocks,
+    ),
     "sensitivity": (
         "What each layer's quantization costs",
         describe_quantized,
@@ -226,12 +232,6 @@ KINDS: dict[
         list_costs,
     ),
     "synthesis": ("Samples made by the teacher", _synthesized, (), lambda content: []),
-    "weights": (
-        "Weights in blocks",
-        describe_blocks,
-        ("layer", "bits", "block", "weights", "why"),
-        list_blocks,
-    ),
 }
 """By the file's name: title, sentences, columns, rows."""
 FILES = frozenset(f"{kind}{SUFFIX}" for kind in KINDS)

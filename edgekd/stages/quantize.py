@@ -58,7 +58,7 @@ class QuantizeConfig(QuantizeSettings):
 
 def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json, and sensitivity.json
-    or, of weights in blocks, weights.json.
+    or, of weights in blocks, rounding.json.
 
     Takes start_blueprint, start_weights, resolved if it trains, train, validation, and knowledge or the teacher's two.
 
@@ -195,7 +195,7 @@ def _start_blocks(
         layer.quantizer.log_scale.requires_grad_(False)
     forms = {name: form._asdict() for name, form in found.plan.formats.items()}
     edit = {"name": "quantize-weights", "layers": forms}
-    return _Start(found.model, edit, found.summary(), found.notes(), "weights.json")
+    return _Start(found.model, edit, found.summary(), found.notes(), "rounding.json")
 
 
 def _batches(config: QuantizeConfig, given: Given) -> Callable[[], Iterator[Inputs]]:

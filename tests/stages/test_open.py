@@ -15,6 +15,7 @@ from edgekd.learn.model_settings import Input
 from edgekd.learn.models import MODELS
 from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
+from edgekd.report import tables
 from edgekd.stage import Context
 from edgekd.stages import open as open_stage
 from tests.learn.blueprint_example import image_blueprint
@@ -37,6 +38,7 @@ def run(folder: Path, tensors: object, model: Any = OURS, **other: Any) -> dict[
     )
     context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
     made = open_stage.run(config, {"user_weights": path}, context)
+    assert not tables.FILES & made.keys(), "the report would take it for a table"
     found: dict[str, Any] = json.loads(made["weights.json"].read_bytes())
     return found
 
