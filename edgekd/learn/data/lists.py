@@ -63,7 +63,12 @@ def read_list(path: Path) -> Records:
     if total > MOST_BYTES:
         got = f"{bytes_text(total)} unpacked"
         raise InputError(f"{path}: got {got}, want at most {bytes_text(MOST_BYTES)}")
-    rows = list(_read_rows(splits))
+    rows, held = [], 0
+    for row in _read_rows(splits):
+        rows.append(row)
+        held += sum(map(_count_items, row.values()))
+        if held > MOST_BYTES:  # one cell that stands there many times is stored once
+            raise InputError(f"{path}: got more than {bytes_text(MOST_BYTES)} of cells, want less")
     if not rows:
         raise InputError(f"{path}: got no rows, want some")
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
@@ -82,6 +87,13 @@ def look_at_table(path: Path, most: int) -> Records:
     rows = list(islice(parquet.read_records(file), most))
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
     return Records(columns, rows, list(range(1, len(rows) + 1)), "row")
+
+
+def _count_items(cell: object) -> int:
+    """About its size: characters of a text, those of a list's parts, 8 of a number."""
+    if isinstance(cell, list):
+        return 8 + sum(map(_count_items, cell))
+    return 8 + len(cell) if isinstance(cell, str) else 8
 
 
 def _find_splits(folder: Path) -> dict[str, list[Path]]:

@@ -125,7 +125,9 @@ def _is_plain(kind: Any) -> bool:
 
     if types.is_list(kind) or types.is_large_list(kind):
         kind = kind.value_type
-    text = types.is_string(kind) or types.is_large_string(kind)
+    if types.is_dictionary(kind):  # a column of categories
+        kind = kind.value_type
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     return bool(text or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
 
 

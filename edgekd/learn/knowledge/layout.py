@@ -32,7 +32,7 @@ SHARD_BYTES = 2**26
 """What a shard holds at most, or one row."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 _WHOLE = ("views", "samples", "shard_rows")
-_BROKEN = (KeyError, TypeError, ValueError, AttributeError, ValidationError)
+_BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, ValidationError)
 """What a manifest raises in which somebody wrote anything."""
 
 
@@ -197,6 +197,7 @@ def read_manifest(path: Path) -> KnowledgeManifest:
         if settings.top_k is not None and not is_one_class(outputs):
             raise ValueError("top_k of what are no classes")
         code = RowCode(settings, shapes, len(beside))
+        code.dtype  # noqa: B018  numpy refuses rows of 2 GB
         views, samples, shard_rows = counts
         layout = StoreLayout(code, views, samples, shard_rows, places)
         if value["format"] == PLACES_FORMAT:
@@ -214,9 +215,11 @@ def read_manifest(path: Path) -> KnowledgeManifest:
 
 def _require_places(layout: StoreLayout, layers: StoredLayers | None) -> None:
     """Raises ValueError unless every shard of a view has as many places as samples at least, and nothing beside."""
+    if len(layout.places) != layout.shards_a_view:  # before a number of anybody's is counted to
+        raise ValueError("places that are none")
     shards = range(layout.shards_a_view)
     samples = [stop - start for _, start, stop in map(layout.locate_shard, shards)]
-    whole = len(layout.places) == len(samples) and all(
+    whole = all(
         type(rows) is int and least <= rows < 2**48
         for rows, least in zip(layout.places, samples, strict=True)
     )

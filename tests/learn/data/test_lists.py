@@ -119,3 +119,21 @@ def test_a_table_is_recognized_by_its_columns(tmp_path: Path) -> None:
     assert recognize_source(Path(table(tmp_path / "b.parquet", **words))).source == "tagged-text"
     pixels = {"image": [{"bytes": b"x"}], "label": [0]}
     assert recognize_source(Path(table(tmp_path / "c.parquet", **pixels))).source == "huggingface"
+
+
+def test_a_cell_that_is_stored_once_for_many_rows_is_counted_in_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.parquet"
+    table(path, text=["a" * 1000] * 2000)
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(lists, "MOST_BYTES", 2**20)
+    with pytest.raises(InputError, match="got more than 1.05 MB of cells"):
+        lists.read_list(path)
+
+
+def test_columns_of_categories_are_texts(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    column = pyarrow.array(["no", "yes", "no"]).dictionary_encode()
+    pyarrow.parquet.write_table(pyarrow.table({"label": column}), path)
+    assert [row["label"] for row in lists.read_list(path).rows] == ["no", "yes", "no"]

@@ -75,8 +75,11 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         {"origin": [1]},
         {"error": None},
         {"error": {"rows": "many"}},
+        {"error": {"rows": 10**400}},
+        {"shapes": [[2**30]]},
+        {"format": "edgekd-knowledge/2", "places": [1], "samples": 2**47, "shard_rows": 1},
     ],
-    ids=str,
+    ids=lambda changed: str(changed)[:60],
 )
 def test_a_manifest_that_cannot_be_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="want a store of a teacher's answers"):
