@@ -278,7 +278,7 @@ def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path
 
     renamed = {**good, matrix: good[matrix][turn], last: good[last][turn]}
     ran = place.compress(*as_it_is, recipe=teacher_recipe(tmp_path, renamed))
-    refused(ran, 2, "near chance", "classes are in another order")
+    refused(ran, 2, "worse than chance", "classes are in another order")
 
     random = np.random.default_rng(0)
     noise = {
