@@ -59,9 +59,9 @@ SIGNATURE = "signature.json"
 """May be missing."""
 LARGEST_BYTES = 2**31
 """Of one file."""
-SAME_AGREEMENT = 1e-4
-"""So much less than what was measured passes as the same. Decisions of degrees (the cosine of two vectors, a share of
-pixels) end in figures that hang on the order of sums; one changed class of 10,000 samples is no more."""
+SAME_AGREEMENT = 1e-6
+"""So much less than what was measured passes as the same: decisions of degrees, as the cosine of two vectors, end in
+figures that hang on the order of sums."""
 
 Text = Annotated[str, Field(max_length=200)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
