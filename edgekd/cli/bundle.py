@@ -20,10 +20,10 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
 @click.option(
     "-o",
     "--output",
-    metavar="FILE",
+    metavar="PATH",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.",
+    type=click.Path(path_type=Path),
+    help="File to write, or folder with --genai.",
 )
 @click.option(
     "--genai",
@@ -51,9 +51,13 @@ def command(run: Path, output: Path, genai: bool, replace: bool, key: Path | Non
     from edgekd.bundle import archive
     from edgekd.bundle import genai_folder
     from edgekd.bundle import signature
+    from edgekd.errors import InputError
     from edgekd.units import bytes_text
 
     options.require_new(output, replace=replace)
+    if output.exists() and output.is_dir() is not genai:
+        wanted = "a folder" if genai else "a file"
+        raise InputError(f"{output}: got another kind of path, want {wanted}", hint="-o OTHER")
     if genai:
         with archive.open_bundle(run) as folder:
             written = genai_folder.write_genai_folder(bundle.load_bundle(folder), output)

@@ -76,3 +76,15 @@ def test_the_module_is_light() -> None:
         "assert not {'numpy', 'torch', 'pydantic', 'rich', 'PIL', 'cryptography'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_file_and_a_folder_do_not_replace_one_another(tmp_path: Path) -> None:
+    folder, taken = bundle_example.make(tmp_path), tmp_path / "taken"
+    taken.mkdir()
+    (tmp_path / "file").write_text("mine")
+    for extra, path in (((), taken), (("--genai",), tmp_path / "file")):
+        error = run(folder, "-o", path, "--replace", *extra)
+        assert isinstance(error, InputError) and "got another kind of path" in error.line()
+    error = run(folder, "-o", taken, "--replace", "--genai")
+    assert isinstance(error, InputError) and "got a model that writes no text" in error.line()
+    assert (tmp_path / "file").read_text() == "mine" and not list(taken.iterdir())
