@@ -42,7 +42,13 @@ COMMANDS = [
 SETTINGS = [block for kind, block in BLOCKS if kind == "yaml"]
 POLICIES = [block for block in SETTINGS if block.startswith("# gates.yaml")]
 RECIPES = [block for block in SETTINGS if block not in POLICIES]
-OWN_LOSS, COMPRESS, MODULES, SWEEP = (block for kind, block in BLOCKS if kind == "python")
+CORPUS, PAIRS = (
+    next(block for block in RECIPES if f"task: {task}" in block)
+    for task in ("language-modelling", "sentence-embedding")
+)
+OWN_LOSS, COMPRESS, MODULES, SWEEP, MASKED_LOSS = (
+    block for kind, block in BLOCKS if kind == "python"
+)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -51,14 +57,21 @@ def test_the_options_of_a_shown_command_exist(line: str) -> None:
     assert done.exit_code == 0, done.output
 
 
+def find_whole(part: str) -> str:
+    """The recipe that a part of one belongs to: of its page on texts, else the quickstart's."""
+    page = next(page for page, text in TEXTS.items() if part in text)
+    if page not in ("docs/tutorials/texts.md", "docs/tutorials/teach-texts.md"):
+        return (ROOT / "pipelines" / "quickstart.yaml").read_text()
+    return PAIRS if "text-pairs" in part else CORPUS
+
+
 @pytest.mark.parametrize("text", RECIPES)
 def test_a_shown_recipe_loads_in_a_whole_one(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_losses.py").write_text(OWN_LOSS)
     monkeypatch.chdir(tmp_path)
-    whole = yaml.safe_load((ROOT / "pipelines" / "quickstart.yaml").read_text())
-    shown = yaml.safe_load(text)
+    whole, shown = yaml.safe_load(find_whole(text)), yaml.safe_load(text)
     merged = text if "name" in shown else yaml.safe_dump({**whole, **shown})
     recipe.validate(recipe_text.parse(merged, ".yaml", "README.md"))
 
@@ -70,6 +83,14 @@ def test_the_loss_that_is_shown_is_right_by_hand() -> None:
     assert names["overlap"](torch.zeros(1, 2), teacher, temperature=4.0).item() == pytest.approx(
         0.25
     )
+
+
+def test_the_loss_with_a_mask_that_is_shown_is_right_by_hand() -> None:
+    names: dict[str, Any] = {}
+    exec(MASKED_LOSS, names)  # noqa: S102
+    student = torch.tensor([[[1.0, 3.0], [0.0, 2.0], [9.0, 9.0]]])
+    found = names["loudness"](student, torch.zeros(1, 3, 2), torch.tensor([[1, 1, 0]]))
+    assert found.item() == pytest.approx((5 + 2) / 2)  # padding counts for nothing
 
 
 def test_python_that_is_shown_runs(
