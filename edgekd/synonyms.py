@@ -150,7 +150,6 @@ REFUSED_NAMES: dict[str, dict[str, str]] = {
         "nll": "write cross-entropy",
     },
     "precision": {
-        "int4": "write weight_bits: 4 in the step quantize",
         "mixed": "write the precisions as a list: [fp32, int8]",
     },
     "runtime": {

@@ -110,7 +110,7 @@ def compress(
     monkeypatch.setattr(
         pipeline.closing,
         "steps",
-        lambda recipe, entries, row, overrides: (bundle, report) if row else (report,),
+        lambda recipe, entries, row, overrides, more: (bundle, report) if row else (report,),
     )
     return pipeline.compress(recipe, Path("recipe.yaml"), options, progress or Silent())
 

@@ -18,6 +18,7 @@ from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.export import to_onnx
 from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.model_inputs import Inputs
+from edgekd.learn.quant import blocks
 from edgekd.learn.quant import emit
 from edgekd.learn.quant import post_training
 from edgekd.profile import NUMERICS
@@ -50,7 +51,12 @@ def deploy(plan: Blueprint, batches: list[Inputs], folder: Path) -> Iterator[Dep
     assert started.undone == () and started.in_float == ()
     steps = emit.logit_steps(started.model)
     to_onnx.write(model, folder / "float.onnx", plan.interface)
-    edit = {"name": "quantize", "scheme": "asymmetric"}
+    edit = {
+        "name": "quantize",
+        "scheme": "asymmetric",
+        "blocks": dict(blocks.DEFAULT),
+        "scaled": started.smoothing.scaled,
+    }
     quantized = plan.model_copy(update={"edits": (edit,)})
     paths = blueprint.save(started.model, quantized, folder)
     again = blueprint.load(paths["blueprint.json"], paths["weights.safetensors"])

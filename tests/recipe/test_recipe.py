@@ -150,8 +150,7 @@ def test_overrides_count_over_the_file(small: Path) -> None:
         ),
         (
             "learn.0.losses=[kd, {name: fitnet, layers: []}]",
-            "learn.0.losses.1.layers: got a list of 0, want 'auto' or a number or a mapping or at "
-            "least 1 of them",
+            "learn.0.losses.1.layers: got a list of 0, want 'auto', 'embeddings', 'hidden'",
         ),
         (
             "learn.0.losses=[kd, {name: fitnet, layers: [{student: a}]}]",
