@@ -157,6 +157,7 @@ def continue_texts(
         )
     ((key, field),) = found.dataset.inputs.items()
     longest = next(axis.most for axis in field.axes(key))
+    _require_room(questions, key, count, longest)
     told = []
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         engine = prepare_engine(
@@ -168,17 +169,25 @@ def continue_texts(
             rows = cast("RaggedRows", question.rows[key])
             for number in range(len(rows)):
                 prompt = rows.row(number)
-                if len(prompt) + count > longest:
-                    got = f"{len(prompt)} tokens and {count} to write"
-                    raise InputError(
-                        f"{question.name[:80]}: got {got}, want at most {longest} together"
-                    )
                 how: dict[str, Any] = {"timeout_s": timeout_s, "device": device}
                 text = write_text(engine, prompt.tolist(), count, longest, sampling, **how)
                 whole = np.concatenate([prompt, np.array(text.tokens, prompt.dtype)])
                 shown = str(field.preview(whole[None])) if getattr(field, "encoding", "") else ""
                 told.append(Continuation(question.name, question.prepared, shown, text))
     return told
+
+
+def _require_room(questions: Sequence[Question], key: str, count: int, longest: int) -> None:
+    """Before any text is written: what is refused then loses nothing.
+
+    Raises:
+        InputError: names the first text that is too long with what is to be written.
+    """
+    for question in questions:
+        most = int(cast("RaggedRows", question.rows[key]).lengths.max(initial=0))
+        if most + count > longest:
+            got = f"{most} tokens and {count} to write"
+            raise InputError(f"{question.name[:80]}: got {got}, want at most {longest} together")
 
 
 def check_golden_text(

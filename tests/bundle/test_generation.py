@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekd import runtimes
@@ -15,7 +16,9 @@ from edgekd.bench.generation import TokenChoice
 from edgekd.bundle import generation
 from edgekd.bundle.manifest import GENERATION
 from edgekd.bundle.manifest import Tolerance
+from edgekd.bundle.user_inputs import Question
 from edgekd.errors import InputError
+from edgekd.field import RaggedRows
 from edgekd.learn.greedy import write_greedy
 from tests import decoder_example as example
 
@@ -103,3 +106,12 @@ def test_a_golden_text_of_another_model_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=want):
         check(tmp_path, engine, changed)
+
+
+def test_a_text_without_room_is_refused_before_any_is_written() -> None:
+    rows = RaggedRows(np.zeros((10, 1), np.int64), np.array([0, 3, 10]))
+    assert rows.lengths.tolist() == [3, 7]
+    questions = [Question("b.txt", {"text": rows}, "")]
+    generation._require_room(questions, "text", 5, 12)
+    with pytest.raises(InputError, match="b.txt: got 7 tokens and 6 to write, want at most 12"):
+        generation._require_room(questions, "text", 6, 12)
