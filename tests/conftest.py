@@ -6,11 +6,19 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 
+from edgekd.cli import screen
+
 settings.register_profile("edgekd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgekd")
 
 FIRST = ("test_compress.py", "test_onnx_file.py", "test_own_task.py")
 """Of two workers one makes the run that many files share, and the other need not wait for it."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs is said every so many seconds: of a test, not of all that this process ran before."""
+    monkeypatch.setattr(screen, "_said_s", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
