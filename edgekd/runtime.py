@@ -79,7 +79,7 @@ class TextStream(Protocol):
     def length(self) -> int:
         """How many tokens it holds."""
 
-    def feed(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens int64 [N], which come behind those before; the caller's until the next call."""
 
     def rewind(self, length: int) -> None:

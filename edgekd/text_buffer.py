@@ -47,7 +47,7 @@ class BufferStream:
         )
         self.length = 0
 
-    def feed(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
 
         Raises:

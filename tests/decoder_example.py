@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,18 @@ def next_states(outputs: Arrays) -> Arrays:
         for name, array in outputs.items()
         if name.startswith(PRESENT)
     }
+
+
+def answer_in_pieces(
+    run: Callable[[Arrays], Arrays], feeds: Arrays, pieces: Sequence[int]
+) -> list[Arrays]:
+    """What a file gives to texts of which each call takes some tokens, and the states of the call before."""
+    answers, states, at = [], empty_states(len(feeds["text"])), 0
+    for count in pieces:
+        call = {
+            "text": feeds["text"][:, at : at + count].copy(),
+            "text_mask": feeds["text_mask"][:, : at + count].copy(),
+        }
+        answers.append(run({**call, **states}))
+        states, at = next_states(answers[-1]), at + count
+    return answers

@@ -166,9 +166,9 @@ def time_edgekd(engine: str, path: Path) -> tuple[Callable[..., int], Callable[[
 
     def begin(prompt: Any) -> int:
         stream.rewind(0)
-        return int(stream.feed(prompt).argmax())
+        return int(stream.decode(prompt).argmax())
 
-    return begin, lambda token: int(stream.feed(np.array([token])).argmax())
+    return begin, lambda token: int(stream.decode(np.array([token])).argmax())
 
 
 def time_genai(engine: str, path: Path) -> tuple[Callable[..., int], Callable[[int], int]]:

@@ -54,7 +54,7 @@ def generate_text(
     import numpy as np
 
     stream.rewind(0)
-    logits = stream.feed(prompt)
+    logits = stream.decode(prompt)
     tokens: list[int] = []
     margins: list[float] = []
     for index in range(count):
@@ -65,7 +65,7 @@ def generate_text(
         margins.append(measure_margin(logits, token))
         if token in ends or len(tokens) == count:
             break
-        logits = stream.feed(np.array([token], np.int64))
+        logits = stream.decode(np.array([token], np.int64))
     return GeneratedText(tokens, margins)
 
 

@@ -45,7 +45,7 @@ class BoundedStream:
         """How many tokens it holds."""
         return self._stream.length
 
-    def feed(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
 
         Raises:
@@ -57,7 +57,7 @@ class BoundedStream:
                 f"got {len(tokens)} tokens behind {self.length}, want at least 1 and at most "
                 f"{self._longest} together, the longest text of the model"
             )
-        return self._stream.feed(tokens)
+        return self._stream.decode(tokens)
 
     def rewind(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
@@ -92,7 +92,7 @@ class CallStream:
         """How many tokens it holds."""
         return len(self._tokens)
 
-    def feed(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
 
         Raises:

@@ -88,14 +88,14 @@ class TimedText:
         if self._kind == FIRST:
             return functools.partial(self._begin, text)
         if not self._stream.length:
-            self._stream.feed(text[:-1])
+            self._stream.decode(text[:-1])
         return functools.partial(self._go_on, text[-1:])
 
     def _begin(self, text: np.ndarray) -> list[np.ndarray]:
         self._stream.rewind(0)
-        return [self._stream.feed(text)]
+        return [self._stream.decode(text)]
 
     def _go_on(self, token: np.ndarray) -> list[np.ndarray]:
         if self._stream.length > self._most:
             self._stream.rewind(self._length)
-        return [self._stream.feed(token)]
+        return [self._stream.decode(token)]

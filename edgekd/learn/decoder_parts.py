@@ -20,8 +20,8 @@ class LayerParts(NamedTuple):
     key: nn.Module
     value: nn.Module
     project: nn.Module
-    feed_norm: nn.Module
-    feed: nn.Module
+    forward_norm: nn.Module
+    feed_forward: nn.Module
     query_norm: nn.Module | None = None
     """Of each head, before it is turned by its place."""
     key_norm: nn.Module | None = None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,6 +14,12 @@ from torch import nn
 
 Outputs = tuple[Tensor, ...]
 """What a model gives, in its interface's order."""
+
+
+class Switch(Protocol):
+    """A part of a model that can let everything through as it is."""
+
+    enabled: bool
 
 
 def as_tuple(outputs: Any) -> Outputs:
@@ -31,3 +41,16 @@ def run_once(model: nn.Module, *inputs: Tensor) -> Any:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def switch_off(parts: Sequence[Switch]) -> Iterator[None]:
+    """Let `parts` do nothing, and afterwards what they did before."""
+    before = [each.enabled for each in parts]
+    for each in parts:
+        each.enabled = False
+    try:
+        yield
+    finally:
+        for each, enabled in zip(parts, before, strict=True):
+            each.enabled = enabled

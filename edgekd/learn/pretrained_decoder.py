@@ -95,8 +95,8 @@ def _read_layer(layer: Any) -> LayerParts:
         key=attention.k_proj,
         value=attention.v_proj,
         project=attention.o_proj,
-        feed_norm=layer.post_attention_layernorm,
-        feed=layer.mlp,
+        forward_norm=layer.post_attention_layernorm,
+        feed_forward=layer.mlp,
         query_norm=getattr(attention, "q_norm", None),
         key_norm=getattr(attention, "k_norm", None),
     )

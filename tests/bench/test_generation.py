@@ -20,7 +20,7 @@ class Counter:
     def __init__(self) -> None:
         self.length, self.fed = 5, list[int]()
 
-    def feed(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         self.fed += tokens.tolist()
         self.length += len(tokens)
         return np.eye(10, dtype=np.float32)[(self.fed[-1] + 1) % 10]
@@ -73,7 +73,7 @@ def test_a_temperature_near_zero_takes_the_likeliest(temperature: float) -> None
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
     class Broken(Counter):
-        def feed(self, tokens: np.ndarray) -> np.ndarray:
+        def decode(self, tokens: np.ndarray) -> np.ndarray:
             return np.array([0, value, 1], np.float32)
 
     with pytest.raises(ValueError, match="got NaN or infinity"):

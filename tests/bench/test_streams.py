@@ -55,12 +55,12 @@ def test_pieces_give_the_logits_of_one_pass(
         want = example.decoder()(torch.from_numpy(tokens), torch.ones(1, 14).long())[0].numpy()
     opened = stream(engine, files[form], tmp_path)
     for start, stop in ((0, 6), (6, 7), (7, 8), (8, 11), (11, 12), (12, 13), (13, 14)):
-        got = opened.feed(tokens[0, start:stop])
+        got = opened.decode(tokens[0, start:stop])
         assert opened.length == stop
         assert np.abs(got - want[stop - 1]).max() < 1e-4
     for length in (9, 0):  # what is forgotten leaves no trace
         opened.rewind(length)
-        assert np.abs(opened.feed(tokens[0, length:12]) - want[11]).max() < 1e-4
+        assert np.abs(opened.decode(tokens[0, length:12]) - want[11]).max() < 1e-4
 
 
 @pytest.mark.parametrize(("engine", "form"), FORMS[:3])
@@ -68,12 +68,12 @@ def test_a_text_that_does_not_fit_is_refused_in_one_line(
     files: dict[str, Path], tmp_path: Path, engine: str, form: str
 ) -> None:
     opened = stream(engine, files[form], tmp_path)
-    opened.feed(np.ones(example.LONGEST, np.int64))
+    opened.decode(np.ones(example.LONGEST, np.int64))
     message = "got 1 tokens behind 24, want at least 1 and at most 24 together, the longest text"
     with pytest.raises(ValueError, match=message):
-        opened.feed(np.ones(1, np.int64))
+        opened.decode(np.ones(1, np.int64))
     with pytest.raises(ValueError, match="got 0 tokens behind 24"):
-        opened.feed(np.ones(0, np.int64))
+        opened.decode(np.ones(0, np.int64))
 
 
 def test_states_stay_in_the_engine_where_it_can(files: dict[str, Path], tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ class Stranger:
 
 def test_logits_may_stand_behind_the_states() -> None:
     opened = CallStream(Stranger("present.0.key", "logits"))
-    assert opened.feed(np.array([1, 2])).tolist() == [0, 1, 2]
+    assert opened.decode(np.array([1, 2])).tolist() == [0, 1, 2]
 
 
 def test_outputs_of_strangers_are_refused() -> None:
@@ -115,4 +115,4 @@ def test_outputs_of_strangers_are_refused() -> None:
         with pytest.raises(ValueError, match="want logits and the states present"):
             CallStream(Stranger(*outputs))
     with pytest.raises(ValueError, match=r"want \[batch, length, vocabulary\]"):
-        CallStream(Stranger("logits", "present.0.key", ndim=2)).feed(np.array([1]))
+        CallStream(Stranger("logits", "present.0.key", ndim=2)).decode(np.array([1]))

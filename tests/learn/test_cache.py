@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -24,16 +26,20 @@ Load = Callable[[str], Session]
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported decoder."""
+    return example.write(tmp_path_factory.mktemp("decoder") / "model.onnx", example.decoder())
+
+
+@pytest.fixture(scope="module")
+def load(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Load:
     """A session of the exported decoder by the engine's name."""
-    model = example.write(tmp_path_factory.mktemp("decoder") / "model.onnx", example.decoder())
 
     def load_engine(name: str) -> Session:
         runtime = runtimes.find_runtime(name)
-        built = runtime.build(model, tmp_path_factory.mktemp(name), "fp32")
+        built = runtime.build(path, tmp_path_factory.mktemp(name), "fp32")
         return runtime.load(built, "fp32", 1)
 
-    load_engine.path = model  # type: ignore[attr-defined]
     return load_engine
 
 
@@ -54,16 +60,11 @@ def test_calls_one_after_the_other_are_one_pass(
     load: Load, engine: str, pieces: tuple[int, ...]
 ) -> None:
     feeds, session = example.texts((20, 20, 20)), load(engine)
-    want, states, at = in_torch(feeds), example.empty_states(3), 0
-    for count in pieces:
-        call = {
-            "text": feeds["text"][:, at : at + count].copy(),
-            "text_mask": feeds["text_mask"][:, : at + count].copy(),
-        }
-        got = run(session, {**call, **states})
-        assert np.abs(got["logits"] - want[:, at : at + count]).max() < CLOSE
-        states, at = example.next_states(got), at + count
-        assert all(each.shape[2] == at for each in states.values())
+    want, ends = in_torch(feeds), list(itertools.accumulate(pieces))
+    answers = example.answer_in_pieces(lambda call: run(session, call), feeds, pieces)
+    for got, at, count in zip(answers, ends, pieces, strict=True):
+        assert np.abs(got["logits"] - want[:, at - count : at]).max() < CLOSE
+        assert all(each.shape[2] == at for each in example.next_states(got).values())
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -83,8 +84,8 @@ def test_padding_and_neighbours_change_nothing(load: Load, engine: str, left: bo
         assert np.abs(own - in_torch(alone)[0]).max() < CLOSE
 
 
-def test_the_file_names_every_axis(load: Load) -> None:
-    graph = onnx.load(load.path).graph  # type: ignore[attr-defined]
+def test_the_file_names_every_axis(path: Path) -> None:
+    graph = onnx.load(path).graph
     axes = {
         value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.output)

@@ -71,10 +71,10 @@ class FusedDecoder(nn.Module):
             ends = past[2 * number : 2 * number + 2]
             mixed, *kept = self._attend(layer, normed, ends, lengths, whole)
             present += kept
-            normed, states = add_and_norm(states, layer.project(mixed), layer.feed_norm)
+            normed, states = add_and_norm(states, layer.project(mixed), layer.forward_norm)
             following = (*parts.layers, None)[number + 1]
             norm = parts.norm if following is None else following.attention_norm
-            normed, states = add_and_norm(states, layer.feed(normed), norm)
+            normed, states = add_and_norm(states, layer.feed_forward(normed), norm)
         logits: torch.Tensor = parts.head(keep_last(normed))
         return logits[..., : parts.logits], *present
 

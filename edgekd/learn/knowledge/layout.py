@@ -197,7 +197,8 @@ def read_manifest(path: Path) -> KnowledgeManifest:
         if settings.top_k is not None and not is_one_class(outputs):
             raise ValueError("top_k of what are no classes")
         code = RowCode(settings, shapes, len(beside))
-        code.dtype  # noqa: B018  numpy refuses rows of 2 GB
+        if not code.dtype.itemsize:  # of rows of 2 GB numpy makes none
+            raise ValueError("rows of no bytes")
         views, samples, shard_rows = counts
         layout = StoreLayout(code, views, samples, shard_rows, places)
         if value["format"] == PLACES_FORMAT:

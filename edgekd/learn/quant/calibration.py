@@ -9,12 +9,15 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch import fx
 
+from edgekd.learn.forward_pass import switch_off
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import ranges
@@ -23,6 +26,7 @@ from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import RowQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 
+Quantizer = TypeVar("Quantizer", WeightQuantizer, RowQuantizer)
 Batches = Callable[[], Iterable[Inputs]]
 """Gives the same batches of inputs each time it is called."""
 COUNTED = 2**18
@@ -82,28 +86,24 @@ def weight_steps(weight: Tensor, quantizer: WeightQuantizer) -> Tensor:
 
 def quantized_weights(module: fx.GraphModule) -> Iterator[tuple[WeightQuantizer, Tensor]]:
     """Each weight quantizer with the weight it rounds."""
-    found = insertion.find_weight_quantizers(module)
-    holders = {
-        f"{insertion.WEIGHTS}.{insertion.flatten_name(name)}": one for name, one in found.items()
-    }
-    for node in module.graph.nodes:
-        if node.op == "call_module" and node.target in holders:
-            weight = tracing.get_parameter(module, node.args[0])
-            assert weight is not None
-            yield holders[node.target], weight
+    return _with_parameters(module, insertion.WEIGHTS, insertion.find_weight_quantizers(module))
 
 
 def quantized_tables(module: fx.GraphModule) -> Iterator[tuple[RowQuantizer, Tensor]]:
     """Each row quantizer with the table whose rows it rounds."""
-    found = insertion.find_row_quantizers(module)
-    holders = {
-        f"{insertion.TABLES}.{insertion.flatten_name(name)}": each for name, each in found.items()
-    }
+    return _with_parameters(module, insertion.TABLES, insertion.find_row_quantizers(module))
+
+
+def _with_parameters(
+    module: fx.GraphModule, place: str, found: Mapping[str, Quantizer]
+) -> Iterator[tuple[Quantizer, Tensor]]:
+    """Each quantizer that stands under `place` with the parameter it rounds."""
+    holders = {f"{place}.{insertion.flatten_name(name)}": one for name, one in found.items()}
     for node in module.graph.nodes:
         if node.op == "call_module" and node.target in holders:
-            table = tracing.get_parameter(module, node.args[0])
-            assert table is not None
-            yield holders[node.target], table
+            parameter = tracing.get_parameter(module, node.args[0])
+            assert parameter is not None
+            yield holders[node.target], parameter
 
 
 @contextmanager
@@ -114,14 +114,8 @@ def disable_quantizers(module: fx.GraphModule) -> Iterator[None]:
         *insertion.find_row_quantizers(module).values(),
         *insertion.find_weight_quantizers(module).values(),
     ]
-    before = [one.enabled for one in everyone]
-    for one in everyone:
-        one.enabled = False
-    try:
+    with switch_off(everyone):
         yield
-    finally:
-        for one, enabled in zip(everyone, before, strict=True):
-            one.enabled = enabled
 
 
 def subsample(values: Tensor, count: int) -> Tensor:

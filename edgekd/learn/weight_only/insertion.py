@@ -17,6 +17,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn.utils import parametrize
 
+from edgekd.learn.forward_pass import switch_off
 from edgekd.learn.weight_only.formats import BlockFormat
 from edgekd.learn.weight_only.quantizer import BlockQuantizer
 
@@ -102,15 +103,8 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
 @contextmanager
 def disable_quantizers(model: nn.Module) -> Iterator[None]:
     """Let all weights through as they are, and round again afterwards."""
-    quantizers = [layer.quantizer for layer in find_layers(model).values()]
-    before = [each.enabled for each in quantizers]
-    for each in quantizers:
-        each.enabled = False
-    try:
+    with switch_off([layer.quantizer for layer in find_layers(model).values()]):
         yield
-    finally:
-        for each, enabled in zip(quantizers, before, strict=True):
-            each.enabled = enabled
 
 
 def set_latent(layer: BlockLayer, weight: Tensor) -> None:

@@ -45,7 +45,7 @@ class StateStream:
         self._text, self._mask = (port.any_name for port in compiled.inputs)
         self.length = 0
 
-    def feed(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
 
         Raises:

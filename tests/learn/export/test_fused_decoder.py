@@ -62,16 +62,10 @@ def test_texts_padded_on_the_right(session: Any) -> None:
 
 @pytest.mark.parametrize("pieces", [(1,) * 12, (4, 1, 3, 4)])
 def test_calls_one_after_the_other(session: Any, pieces: tuple[int, ...]) -> None:
-    feeds, states, at = example.texts((12,)), example.empty_states(1), 0
-    want = in_torch(feeds)
-    for count in pieces:
-        call = {
-            "text": feeds["text"][:, at : at + count].copy(),
-            "text_mask": feeds["text_mask"][:, : at + count].copy(),
-        }
-        got = run(session, {**call, **states})
-        assert np.abs(got["logits"] - want[:, at : at + count]).max() < CLOSE
-        states, at = example.next_states(got), at + count
+    feeds = example.texts((12,))
+    answers = example.answer_in_pieces(lambda call: run(session, call), feeds, pieces)
+    got = np.concatenate([each["logits"] for each in answers], axis=1)
+    assert np.abs(got - in_torch(feeds)).max() < CLOSE
 
 
 def test_only_the_last_logits_are_given_to_who_asks(session: Any) -> None:
