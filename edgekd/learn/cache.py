@@ -13,6 +13,9 @@ from torch import nn
 from edgekd.interface import Interface
 from edgekd.interface import add_states
 
+MASKED = -1e4
+"""The score of what is not seen, of which no share is left; half precision and bfloat16 hold it, in a traced model, too."""
+
 
 class CacheSizes(NamedTuple):
     """What a decoder keeps of each token."""

@@ -10,14 +10,13 @@ from typing import Any
 
 import torch
 
+from edgekd.learn.cache import MASKED
 from edgekd.learn.cache import CacheSizes
 from edgekd.learn.cache import block_places
 from edgekd.learn.decoder_parts import DecoderParts
 from edgekd.learn.decoder_parts import LayerParts
 from edgekd.learn.decoder_parts import Rotary
 
-MASKED = -1e4
-"""As `edgekd.learn.transformer.MASKED`."""
 FUSED_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 """Model types that are a Llama (Touvron et al. 2023, arXiv:2302.13971) but for biases and norms of heads."""
 _STATIC_ROPES = ("default", "linear", "llama3", "yarn")

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from edgekd.learn import pretrained_decoder
+from edgekd.learn.cache import MASKED
 from edgekd.learn.cache import CacheSizes
 from edgekd.learn.decoder_parts import DecoderParts
-from edgekd.learn.transformer import MASKED
 from edgekd.learn.transformer import pool_mean
 
 Use = Literal["classes", "tags", "vector", "masked", "next"]

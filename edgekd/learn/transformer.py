@@ -13,14 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from edgekd.learn.cache import MASKED
 from edgekd.learn.cache import Cache
 from edgekd.learn.cache import CacheSizes
 from edgekd.learn.cache import block_places
 from edgekd.learn.decoder_parts import DecoderParts
 from edgekd.learn.decoder_parts import LayerParts
 
-MASKED = -1e4
-"""The score of padding, of which no share is left; half precision and bfloat16 hold it, in a traced model, too."""
 _DEVIATION = 0.02
 """Of the initial weights (Devlin et al. 2019, arXiv:1810.04805)."""
 Read = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
