@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -49,7 +51,7 @@ class BoundedStream:
         """The logits [V] behind tokens [N].
 
         Raises:
-            ValueError: if they are none, or do not fit, in one line.
+            ValueError: if they are none, do not fit, or the engine fails on them, in one line.
         """
         whole = self.length + len(tokens)
         if not len(tokens) or whole > self._longest:
@@ -57,11 +59,28 @@ class BoundedStream:
                 f"got {len(tokens)} tokens behind {self.length}, want at least 1 and at most "
                 f"{self._longest} together, the longest text of the model"
             )
-        return self._stream.decode(tokens)
+        with _blame_text(f"{len(tokens)} tokens behind {self.length}"):
+            return self._stream.decode(tokens)
 
     def rewind(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
-        self._stream.rewind(length)
+        """Forget all but the first `length` tokens.
+
+        Raises:
+            ValueError: if the engine fails on it, in one line.
+        """
+        with _blame_text(f"a text of {self.length} tokens to be cut to {length}"):
+            self._stream.rewind(length)
+
+
+@contextlib.contextmanager
+def _blame_text(what: str) -> Iterator[None]:
+    """An engine's own exception, of any kind, is the fault of the model or its text."""
+    try:
+        yield
+    except (MemoryError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f"got {what}, which the engine refuses: {error}") from error
 
 
 class CallStream:

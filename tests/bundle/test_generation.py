@@ -19,6 +19,7 @@ from edgekd.bundle.manifest import Tolerance
 from edgekd.bundle.user_inputs import Question
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.learn.export.fused_decoder import FusedDecoder
 from edgekd.learn.greedy import write_greedy
 from tests import decoder_example as example
 
@@ -71,6 +72,22 @@ def test_another_token(tmp_path: Path, engine: Engine, margin: float, verdict: s
 def test_a_text_that_is_too_long_is_refused_in_one_line(engine: Engine) -> None:
     with pytest.raises(InputError, match="want at least 1 and at most 24 together"):
         generation.write_text(engine, PROMPT, 40, example.LONGEST)
+
+
+@pytest.mark.parametrize("form", ["plain", "fused"])
+def test_what_the_engine_refuses_while_it_writes_is_the_inputs_fault(
+    tmp_path: Path, form: str
+) -> None:
+    model = FusedDecoder(example.decoder()) if form == "fused" else example.decoder()
+    path = example.write(tmp_path / "a.onnx", model)
+    (tmp_path / "built").mkdir()
+    built = runtimes.find_runtime("onnxruntime").build(path, tmp_path / "built", "fp32")
+    engine = Engine("onnxruntime", "fp32", 1, built)
+    with pytest.raises(
+        InputError, match="got 2 tokens behind 0, which the engine refuses: "
+    ) as one:
+        generation.write_text(engine, [3, example.VOCABULARY + 3], 1, example.LONGEST)
+    assert "out of data bounds" in str(one.value)
 
 
 def test_a_drawn_text_is_the_same_again(engine: Engine) -> None:
