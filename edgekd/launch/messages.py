@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
+import selectors
 import socket
 import threading
 from typing import Any
@@ -34,7 +34,7 @@ class MessageSocket:
         _watch_peer(link)
 
     def fileno(self) -> int:
-        """For `select`."""
+        """For a selector."""
         return self._link.fileno()
 
     def send(self, message: dict[str, Any]) -> bool:
@@ -54,7 +54,7 @@ class MessageSocket:
             PeerLost: if none will come.
         """
         while b"\n" not in self._rest:
-            if not select.select([self._link], [], [], timeout_s)[0]:
+            if not self._wait(timeout_s):
                 return None
             self._rest += self._read_piece()
             if len(self._rest) > self.most_bytes and b"\n" not in self._rest:
@@ -71,6 +71,13 @@ class MessageSocket:
     def has_message(self) -> bool:
         """Return whether a whole message was read already."""
         return b"\n" in self._rest
+
+    def _wait(self, timeout_s: float | None) -> bool:
+        with (
+            selectors.DefaultSelector() as selector
+        ):  # select() refuses a process with many open files
+            selector.register(self._link, selectors.EVENT_READ)
+            return bool(selector.select(timeout_s))
 
     def _read_piece(self) -> bytes:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -54,3 +56,17 @@ def test_a_message_without_end_ends_the_connection(sockets: Sockets) -> None:
     theirs.sendall(b"x" * 50_000)
     with pytest.raises(PeerLost, match="long"):
         MessageSocket(ours, most_bytes=1000).receive(0.01)
+
+
+def test_a_process_with_many_open_files_hears_its_messages(sockets: Sockets) -> None:
+    ours, theirs = sockets
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, limits[1]))
+    try:
+        number = fcntl.fcntl(ours.fileno(), fcntl.F_DUPFD, 1500)  # more than select() takes
+        with socket.socket(fileno=number) as high:
+            theirs.sendall(b"{}\n")
+            assert MessageSocket(high).receive(1) == {}
+            assert MessageSocket(high).receive(0) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

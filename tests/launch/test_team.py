@@ -240,6 +240,28 @@ def test_a_lost_first_rank_ends_the_others_of_which_one_says_so(speaks: bool, ki
     assert caught.value.exit_code == 3
 
 
+def test_a_signal_that_no_one_hears_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill, sent = signal.pthread_kill, []
+
+    def lose_first(
+        thread: int, number: int
+    ) -> None:  # as one that arrives just before a wait in C begins
+        sent.append(time.monotonic())
+        if len(sent) > 1:
+            kill(thread, number)
+
+    def carry_out(order: Any) -> None:
+        other.first.send({"stop": "bad data", "code": 2})
+        wait_for_ever()
+
+    monkeypatch.setattr(signal, "pthread_kill", lose_first)
+    other = Other()
+    other.first.send({"order": {}})
+    with pytest.raises(ReportedElsewhere):
+        other.rank.follow(carry_out)
+    assert len(sent) == 2
+
+
 def test_an_interrupted_rank_says_so_at_once() -> None:
     other = Other()
     other.first.send({"order": {}})
