@@ -103,28 +103,23 @@ class EvaluationSplit(NamedTuple):
             some = {name: rows[start : start + count] for name, rows in self.rows.items()}
             yield self._replace(rows=some)
 
-    def score_of(self, outputs: Arrays) -> float:
-        """The value of the first metric."""
-        return tasks_of.compute_score(self.task, outputs, self.targets, self.dataset)
-
     def score(self, model: nn.Module, precision: str = "fp32") -> float:
-        """The same of a model."""
+        """The value of the first metric of a model's outputs."""
+        return self.task.score.value(self.score_rows(model, precision))
+
+    def score_rows(self, model: nn.Module, precision: str = "fp32") -> NDArray[np.float64]:
+        """The rows [N, K] of the first metric of a model's outputs."""
         metric = self.task.score
-        return metric.value(self.judge(model, precision, (metric,))[metric.name])
+        return self.judge(model, precision, (metric,))[metric.name]
 
     def metric_rows(self, outputs: Arrays) -> NDArray[np.float64]:
-        """The rows [N, K] of the first metric."""
+        """The rows [N, K] of the first metric of outputs to all samples."""
         metric = self.task.score
         return tasks_of.metric_rows((metric,), outputs, self.targets, self.dataset)[metric.name]
 
-    def all_metric_rows(self, outputs: Arrays) -> dict[str, NDArray[np.float64]]:
-        """Those of every metric, by its name."""
-        return tasks_of.metric_rows(self.task.metrics, outputs, self.targets, self.dataset)
-
-    def falls_behind(self, outputs: Arrays, reference: Arrays) -> bool:
-        """Return whether outputs score worse than others on the same samples, by more than chance."""
-        rows, others = self.metric_rows(outputs), self.metric_rows(reference)
-        return tasks_of.is_worse(self.task.score, rows, others)
+    def falls_behind(self, model: nn.Module, reference: NDArray[np.float64]) -> bool:
+        """Return whether a model scores worse on the same samples than the rows of another's score, by more than chance."""
+        return tasks_of.is_worse(self.task.score, self.score_rows(model), reference)
 
 
 def read_split(

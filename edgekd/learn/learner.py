@@ -52,7 +52,8 @@ from edgekd.task import value_text
 from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
-    from edgekd.field import Arrays
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def make_blueprint(
@@ -187,7 +188,7 @@ def write(
     history: list[dict[str, float]],
     given: Mapping[str, Path],
     context: Context,
-    outputs: Arrays | None = None,
+    rows: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> dict[str, Path]:
     """Save a model with its history and its float32 score on the validation split; warn if that is near chance.
 
@@ -197,7 +198,7 @@ def write(
         history: of its training, a row an epoch.
         given: the stage's inputs.
         context: where to write and what to tell.
-        outputs: its outputs on the validation split in float32, where they are known.
+        rows: of every metric on the validation split in float32, where they are known.
 
     Returns:
         The files by name; none on ranks beside the first, which writes what all have learned.
@@ -206,7 +207,7 @@ def write(
         return {}
     validation = read_split(given, allow_code=context.allow_code)
     task, targets = validation.task, validation.targets
-    rows = validation.judge(model) if outputs is None else validation.all_metric_rows(outputs)
+    rows = validation.judge(model) if rows is None else rows
     standing = chance.find_standing(task, rows, targets, validation.dataset)
     made = blueprint.save(model, plan, context.folder)
     values = metric_values(task, rows)
@@ -230,13 +231,16 @@ def write(
 
 
 def require_better_than_chance(
-    model: nn.Module, outputs: Arrays, validation: EvaluationSplit, where: str
+    model: nn.Module,
+    rows: Mapping[str, NDArray[np.float64]],
+    validation: EvaluationSplit,
+    where: str,
 ) -> None:
     """Stop at loaded weights that do not know these inputs, with the likely cause.
 
     Args:
         model: what they were loaded into.
-        outputs: its outputs on the validation split.
+        rows: of every metric of its outputs on the validation split.
         validation: that split.
         where: the file, for the message.
 
@@ -244,17 +248,17 @@ def require_better_than_chance(
         InputError: if it is near chance on the validation split.
     """
     task, targets, found = validation.task, validation.targets, validation.dataset
-    standing = chance.compute_standing(task, outputs, targets, found)
+    standing = chance.find_standing(task, rows, targets, found)
     if not standing.is_near_chance:
         return
     causes = "labels in another order, other preprocessing, or other weights"
     if task.explain_chance is not None:
-        causes = task.explain_chance(outputs, targets, found) or causes
+        causes = task.explain_chance(validation.outputs(model), targets, found) or causes
     for name, field in found.inputs.items():
         for words, other in field.alternatives().items():
             inputs = {**found.inputs, name: other}
             changed = validation._replace(dataset=dataclasses.replace(found, inputs=inputs))
-            seen = chance.compute_standing(task, changed.outputs(model), targets, found)
+            seen = chance.find_standing(task, changed.judge(model), targets, found)
             if seen.skill >= chance.EXPLAINED:
                 reached = figure_text(seen.metric, seen.value)
                 causes = f"it wants other preprocessing: with {words} it reaches {reached}"

@@ -31,6 +31,9 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgekd.field import Arrays
     from edgekd.learn.evaluation import EvaluationSplit
 
@@ -75,10 +78,7 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
 
     width = choose_width(test.dataset, context.device)
     with begin_side_by_side(ask, engines, width) as answers:
-        rows = {
-            model: test.all_metric_rows(_torch_outputs(model, test, given, context))
-            for model in models
-        }
+        rows = {model: _judge_in_torch(model, test, given, context) for model in models}
         answered = list(answers)
     metrics = {model: metric_values(test.task, each) for model, each in rows.items()}
     counted = bool(rows) and all(
@@ -122,7 +122,10 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     return {"test.json": goal}
 
 
-def _torch_outputs(model: str, test: EvaluationSplit, given: Given, context: Context) -> Arrays:
+def _judge_in_torch(
+    model: str, test: EvaluationSplit, given: Given, context: Context
+) -> dict[str, NDArray[np.float64]]:
+    """The rows of every metric, by its name."""
     from edgekd.learn import answers
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
@@ -130,7 +133,7 @@ def _torch_outputs(model: str, test: EvaluationSplit, given: Given, context: Con
     paths = given[f"{model}_blueprint"], given[f"{model}_weights"]
     module = blueprint.load(*paths, allow_code=context.allow_code)
     with arithmetic.one_thread_if_small(answers.count_values(test.dataset, test.rows)):
-        return test.outputs(module)
+        return test.judge(module)
 
 
 def _engines(

@@ -115,9 +115,9 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     for edit in plan.edits:
         model = blueprint.apply_edit(model, edit, plan)
     validation = read_split(given, allow_code=allow)
-    outputs = validation.outputs(model)
-    learner.require_better_than_chance(model, outputs, validation, config.file_name)
-    return learner.write(model, plan, [], given, context, outputs)
+    rows = validation.judge(model)
+    learner.require_better_than_chance(model, rows, validation, config.file_name)
+    return learner.write(model, plan, [], given, context, rows)
 
 
 def _require_same_tokenizer(config: LoadConfig, given: Given) -> None:
@@ -232,12 +232,12 @@ def _take_file(
         form = "" if is_quantized else ", in float"
         context.progress.note(f"{config.file_name}: {obstacle}; it stays as it is{form}")
     validation = read_split(given, allow_code=context.allow_code)
-    outputs = validation.outputs(model)
-    learner.require_better_than_chance(model, outputs, validation, config.file_name)
+    rows = validation.judge(model)
+    learner.require_better_than_chance(model, rows, validation, config.file_name)
     opened = {"obstacle": obstacle} | ({"is_quantized": True} if is_quantized else {})
     made[IMPORT] = context.folder / IMPORT
     made[IMPORT].write_bytes(files.pretty_json(opened))
-    return {**learner.write(model, plan, [], given, context, outputs), **made}
+    return {**learner.write(model, plan, [], given, context, rows), **made}
 
 
 def _fit_head(

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
-    from edgekd.field import Arrays
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.method.scheme import Scheme
     from edgekd.learn.model_inputs import Inputs
@@ -88,10 +89,10 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     for number in range(ROUNDS):
         with arithmetic.deterministic_torch(context.seed, resolved.threads):
             started = _started(config, start, plan, left, given)
-        outputs = {} if ranks.rank() else validation.outputs(started.model)
-        before = 0.0 if ranks.rank() else validation.score_of(outputs)
+        rows = None if ranks.rank() else validation.score_rows(started.model)
+        before = 0.0 if rows is None else metric.value(rows)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
-        history = _learned(config, started, start, plan, outputs, resolved, given, here)
+        history = _learned(config, started, start, plan, rows, resolved, given, here)
         after = ranks.run_on_first(validation.score, started.model)
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
@@ -215,12 +216,16 @@ def _learned(
     started: _Start,
     start: nn.Module,
     plan: Blueprint,
-    outputs: Arrays,
+    rows: NDArray[np.float64] | None,
     resolved: Arithmetic,
     given: Given,
     context: Context,
 ) -> list[dict[str, float]]:
-    """Train ``started.model`` in place; it stays what it was if its `outputs` were better by more than chance."""
+    """Train ``started.model`` in place; it stays what it was if it was better by more than chance.
+
+    Args:
+        rows: of its score on validation before; on the first rank alone.
+    """
     from edgekd.learn import arrays
     from edgekd.learn import learner
     from edgekd.learn.assembly import connection
@@ -250,8 +255,9 @@ def _learned(
         context,
         scored_in="fp32",
     )
-    ask = validation.outputs
-    if ranks.run_on_first(lambda: validation.falls_behind(ask(started.model), outputs)):
+    if ranks.run_on_first(
+        lambda: rows is not None and validation.falls_behind(started.model, rows)
+    ):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history
