@@ -221,6 +221,10 @@ class Field(abc.ABC):
         """How much of a user's file or text `read` takes, where it cuts the rest off; empty where it takes all."""
         return ""
 
+    def find_end(self) -> int | None:
+        """The token behind which a text ends; None where there is none, or it is not known."""
+        return None
+
     def alternatives(self) -> dict[str, Self]:
         """Fields of the same rows with other usual preprocessing, each with a sentence: what loaded weights may want."""
         return {}

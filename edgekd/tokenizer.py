@@ -44,7 +44,13 @@ class TokenizedText(NamedTuple):
     tokens: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
     """Of each token the characters of the text that it stands for; (0, 0) of special ones."""
-    is_cut: bool
+    length: int
+    """How many tokens the whole text has, those that are cut off included."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text has more tokens."""
+        return self.length > len(self.tokens)
 
 
 class Tokenizer(NamedTuple):
@@ -75,19 +81,19 @@ class Tokenizer(NamedTuple):
             InputError: if `longest` is too short for the special tokens alone, or the text has no tokens of its vocabulary.
         """
         found = self._ask(text, special)
-        is_cut = longest is not None and len(found.ids) > longest
-        if is_cut:
+        length = len(found.ids)
+        if longest is not None and length > longest:
             try:
                 self.library.enable_truncation(longest)
                 found = self._ask(text, special)
             finally:
                 self.library.no_truncation()
-            if len(found.ids) > (longest or 0):
+            if len(found.ids) > longest:
                 around = number_text(len(self._ask("", True).ids), "token")
                 raise InputError(
                     f"longest: got {longest}, want room for the {around} around a text"
                 )
-        return TokenizedText(tuple(found.ids), tuple(found.offsets), is_cut)
+        return TokenizedText(tuple(found.ids), tuple(found.offsets), length)
 
     def encode_all(
         self, texts: Sequence[str]

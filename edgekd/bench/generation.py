@@ -24,6 +24,9 @@ class TokenChoice(NamedTuple):
     """By which logits are divided before one is drawn; 0 takes the likeliest."""
     top_k: int = 0
     """Only the likeliest so many may be drawn; 0 lets all."""
+    top_p: float = 1.0
+    """Of these only the likeliest that together have this share of their probability, the one that reaches it included (Holtzman
+    et al. 2020, nucleus sampling); 1 lets all."""
     seed: int = 0
     """Of the draws."""
 
@@ -83,7 +86,13 @@ def choose_token(logits: np.ndarray, sampling: TokenChoice, index: int) -> int:
     if 0 < sampling.top_k < len(wide):
         least = np.partition(wide, -sampling.top_k)[-sampling.top_k]
         wide = np.where(wide >= least, wide, -np.inf)
-    shares = np.exp(wide).cumsum()
+    weights = np.exp(wide)
+    if sampling.top_p < 1:
+        order = np.argsort(-weights, kind="stable")
+        ordered = weights[order]
+        before = ordered.cumsum() - ordered
+        weights[order[before >= sampling.top_p * ordered.sum()]] = 0
+    shares = weights.cumsum()
     at = int(np.searchsorted(shares, draw_number(sampling.seed, index) * shares[-1], "right"))
     return min(at, len(wide) - 1)
 

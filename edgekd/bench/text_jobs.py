@@ -37,7 +37,7 @@ def write_text(spec: Mapping[str, Any], say: Say, started_ns: int) -> dict[str, 
     stream = open_stream(spec, spec["longest"])
     say("generation")
     prompt = np.array(spec["prompt"], np.int64)
-    sampling = TokenChoice(spec["temperature"], spec["top_k"], spec["seed"])
+    sampling = TokenChoice(*(spec[name] for name in TokenChoice._fields))
     found = generate_text(stream, prompt, spec["count"], sampling, spec["ends"])
     return {"tokens": found.tokens, "margins": found.margins}
 

@@ -59,7 +59,7 @@ def describe_decoder(found: Bundle, read: graph.Graph, *, is_fused: bool) -> dic
     (mask,) = (end for end in found.interface.inputs if end.kind == "mask")
     longest = next(axis.most for axis in found.interface.axes if axis.name != BATCH)
     (field,) = found.dataset.inputs.values()
-    padding = int(getattr(field, "padding", 0))
+    padding, end = int(getattr(field, "padding", 0)), field.find_end()
     states = [value for value in read.inputs if value.name.startswith(PAST)]
     if not states:
         name = found.manifest.name
@@ -90,7 +90,7 @@ def describe_decoder(found: Bundle, read: graph.Graph, *, is_fused: bool) -> dic
     return {
         "model": {
             "bos_token_id": padding,
-            "eos_token_id": padding,
+            "eos_token_id": padding if end is None else end,
             "pad_token_id": padding,
             "context_length": longest,
             "decoder": decoder,

@@ -7,6 +7,7 @@ generation.json: ``prompt`` and the ``tokens`` that the trained model itself put
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,7 @@ def write_text(
     longest: int,
     sampling: TokenChoice = GREEDY,
     *,
+    ends: Collection[int] = (),
     timeout_s: float = TIMEOUT_S,
     device: Device = local.DEVICE,
 ) -> GeneratedText:
@@ -106,6 +108,7 @@ def write_text(
         count: tokens to write.
         longest: text of the model.
         sampling: how they are taken.
+        ends: tokens of which the first that is written is the last.
         timeout_s: after this the engine is given up.
         device: where.
 
@@ -119,7 +122,7 @@ def write_text(
         "prompt": [int(token) for token in prompt],
         "count": count,
         "longest": longest,
-        "ends": [],
+        "ends": [*ends],
     }
     found = run_worker("text", spec, timeout_s=timeout_s, reads=dict(engine.files), device=device)
     return GeneratedText(found["tokens"], found["margins"])
@@ -135,12 +138,12 @@ def continue_texts(
     timeout_s: float = TIMEOUT_S,
     device: Device = local.DEVICE,
 ) -> list[Continuation]:
-    """Let the bundle's model write on behind each text.
+    """Let the bundle's model write on behind each text, up to the token that ends one where its tokenizer names such.
 
     Args:
         found: the bundle, checked.
         questions: texts.
-        count: tokens to write behind each.
+        count: most tokens to write behind each.
         sampling: how they are taken.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
         timeout_s: after this an engine is given up.
@@ -158,6 +161,8 @@ def continue_texts(
     ((key, field),) = found.dataset.inputs.items()
     longest = next(axis.most for axis in field.axes(key))
     _require_room(questions, key, count, longest)
+    end = field.find_end()
+    ends = () if end is None else (end,)
     told = []
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         engine = prepare_engine(
@@ -169,9 +174,10 @@ def continue_texts(
             rows = cast("RaggedRows", question.rows[key])
             for number in range(len(rows)):
                 prompt = rows.row(number)
-                how: dict[str, Any] = {"timeout_s": timeout_s, "device": device}
+                how: dict[str, Any] = {"ends": ends, "timeout_s": timeout_s, "device": device}
                 text = write_text(engine, prompt.tolist(), count, longest, sampling, **how)
-                whole = np.concatenate([prompt, np.array(text.tokens, prompt.dtype)])
+                shown_tokens = [token for token in text.tokens if token not in ends]
+                whole = np.concatenate([prompt, np.array(shown_tokens, prompt.dtype)])
                 shown = str(field.preview(whole[None])) if getattr(field, "encoding", "") else ""
                 told.append(Continuation(question.name, question.prepared, shown, text))
     return told
@@ -186,7 +192,8 @@ def _require_room(questions: Sequence[Question], key: str, count: int, longest: 
     for question in questions:
         most = int(cast("RaggedRows", question.rows[key]).lengths.max(initial=0))
         if most + count > longest:
-            got = f"{most} tokens and {count} to write"
+            cut = f" ({question.prepared})" if question.prepared else ""
+            got = f"{most} tokens{cut} and {count} to write"
             raise InputError(f"{question.name[:80]}: got {got}, want at most {longest} together")
 
 

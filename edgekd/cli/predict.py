@@ -18,6 +18,7 @@ from edgekd.cli.screen import print_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekd.bench.generation import TokenChoice
     from edgekd.bundle.generation import Continuation
     from edgekd.bundle.predict import Prediction
     from edgekd.errors import InputError
@@ -61,18 +62,23 @@ MOST_VALUES = 1000
     "--tokens",
     type=click.IntRange(1, 2**20),
     metavar="N",
-    help="Of a model that tells the next token: write N tokens behind each text.",
+    help="Of a model that tells the next token: write N tokens behind each text, fewer where it ends.",
 )
 @click.option(
     "--temperature",
     type=NumberRange(0, 100),
-    default=0.0,
-    show_default=True,
-    help="Of written tokens: above 0 they are drawn, the likelier the lower it is.",
+    help="Of written tokens: above 0 they are drawn, the likelier the lower it is.  [default: 0, or 1 with --top-k or --top-p]",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of drawn tokens."
+    "--top-k", type=click.IntRange(1), metavar="K", help="Draw among the K likeliest tokens alone."
 )
+@click.option(
+    "--top-p",
+    type=NumberRange(0, 1, min_open=True),
+    metavar="P",
+    help="Draw among the likeliest tokens alone that together have the probability P.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Of drawn tokens.  [default: 0]")
 @options.replace
 @options.key
 @options.timeout
@@ -90,8 +96,10 @@ def command(
     runtime: str | None,
     masks: Path | None,
     tokens: int | None,
-    temperature: float,
-    seed: int,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int | None,
     replace: bool,
     key: Path | None,
     timeout_s: float,
@@ -104,11 +112,10 @@ def command(
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
     answer. Numbers: JSON or CSV, as text or in a file. Text: as it stands or in a file, if the data say how it
     becomes tokens, or .csv, .tsv and .jsonl of one a row; else their numbers as JSON. A text longer than the model takes
-    is cut. With --tokens a language model writes on behind each text. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
+    is cut. With --tokens a language model writes on behind each text, up to the token with which its tokenizer ends one. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
     """
     from edgekd import bundle
     from edgekd import runtimes
-    from edgekd.bench.generation import TokenChoice
     from edgekd.bundle import archive
     from edgekd.bundle import generation
     from edgekd.bundle import predict as bundle_predict
@@ -119,12 +126,13 @@ def command(
 
     if runtime is not None:
         runtimes.find_entry(runtime)
+    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    sampling = _choose_sampling({k: v for k, v in drawing.items() if v is not None}, tokens)
     with archive.open_bundle(path) as folder:
         found = bundle.load_bundle(folder)
         signature.require_signature(folder, found.manifest.digest, key)
         questions, broken = user_inputs.read_sound_questions(inputs, found.dataset)
         if tokens is not None:
-            sampling = TokenChoice(temperature, seed=seed)
             written = generation.continue_texts(
                 found, questions, tokens, sampling, runtime=runtime, timeout_s=timeout_s
             )
@@ -159,6 +167,21 @@ def command(
     if not as_json and len(shown) < len(told):
         echo(f"{len(told) - len(shown)} more: --json")
     _report_broken(broken)
+
+
+def _choose_sampling(given: dict[str, Any], tokens: int | None) -> TokenChoice:
+    """How tokens are taken, by the options that were given.
+
+    Raises:
+        UsageError: if some are given and no token is to be written.
+    """
+    from edgekd.bench.generation import TokenChoice
+
+    if given and tokens is None:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"got {named}, want --tokens beside, how many are written")
+    narrowed = {"top_k", "top_p"} & given.keys()
+    return TokenChoice(**{"temperature": 1.0 if narrowed else 0.0, **given})
 
 
 def _print_texts(

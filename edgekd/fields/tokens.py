@@ -240,22 +240,33 @@ class Tokens(Field):
         return rows
 
     def describe_cut(self, data: bytes) -> str:
-        """``cut to 28 bytes`` of a longer text."""
-        is_longer = bool(self.encoding) and self._encode(data)[1]
+        """``cut to 28 of 300 bytes`` of a longer text."""
+        if not self.encoding:
+            return ""
+        tokens, length = self._encode(data)
         unit = "byte" if self.encoding == "bytes" else "token"
-        return f"cut to {number_text(self.longest, unit)}" if is_longer else ""
+        is_cut = length > len(tokens)
+        return f"cut to {self.longest} of {number_text(length, unit)}" if is_cut else ""
 
-    def _encode(self, data: bytes) -> tuple[NDArray[np.int32], bool]:
-        """The tokens of a text in UTF-8, at most `longest`; and whether there were more."""
+    def find_end(self) -> int | None:
+        """The token behind which a text ends, as its tokenizer names it; None where none is known.
+
+        Raises:
+            InputError, MachineError: as `load_tokenizer`.
+        """
+        return self.load_tokenizer().end if self.tokenizer_file else None
+
+    def _encode(self, data: bytes) -> tuple[NDArray[np.int32], int]:
+        """The tokens of a text in UTF-8, at most `longest`; and how many there were."""
         if self.encoding == "bytes":
             tokens = _decode_text(data)
-            return tokens[: self.longest], len(tokens) > self.longest
+            return tokens[: self.longest], len(tokens)
         try:
             text = data.decode().strip()
         except UnicodeDecodeError as error:
             raise InputError(f"got {data[:40]!r}, want text in UTF-8") from error
         encoded = self.load_tokenizer().encode(text, self.longest, special=self.special)
-        return np.array(encoded.tokens, np.int32), encoded.is_cut
+        return np.array(encoded.tokens, np.int32), encoded.length
 
     def _spelled_words(self, row: list[int]) -> list[Word]:
         tokenizer = self.load_tokenizer()

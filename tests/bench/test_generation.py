@@ -51,6 +51,20 @@ def test_draws_have_the_shares_of_the_softmax(temperature: float, top_k: int) ->
     assert np.abs(drawn / 4000 - want).max() < 4 * math.sqrt(0.25 / 4000)
 
 
+@pytest.mark.parametrize("choice", [{"top_p": 0.7}, {"top_p": 0.05}, {"top_k": 4, "top_p": 0.6}])
+def test_what_may_be_drawn_is_what_transformers_leaves(choice: dict[str, float]) -> None:
+    torch, warpers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    logits = np.random.default_rng(1).normal(0, 1.5, 12).astype(np.float32)
+    rest = torch.from_numpy(logits[None] / 1.3)
+    if "top_k" in choice:
+        rest = warpers.TopKLogitsWarper(choice["top_k"])(None, rest)
+    want = warpers.TopPLogitsWarper(choice["top_p"])(None, rest).softmax(1)[0].numpy()
+    sampling = TokenChoice(1.3, **choice, seed=4)  # type: ignore[arg-type]
+    drawn = np.bincount([choose_token(logits, sampling, i) for i in range(4000)], minlength=12)
+    assert set(np.flatnonzero(drawn)) <= set(np.flatnonzero(want))
+    assert np.abs(drawn / 4000 - want).max() < 4 * math.sqrt(0.25 / 4000)
+
+
 def test_draws_are_hashes() -> None:
     first = [draw_number(7, index) for index in range(50)]
     assert first == [draw_number(7, index) for index in range(50)]

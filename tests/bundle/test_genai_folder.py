@@ -15,10 +15,13 @@ from edgekd.bundle.genai_folder import describe_decoder
 from edgekd.bundle.genai_folder import write_genai_folder
 from edgekd.bundle.manifest import FUSED
 from edgekd.errors import InputError
+from edgekd.fields.tokens import Tokens
+from edgekd.files import digest_bytes
 from edgekd.learn.export import to_onnx
 from edgekd.learn.export.fused_decoder import FusedDecoder
 from edgekd.learn.greedy import write_greedy
 from tests import decoder_example as example
+from tests.tokenizer_example import pieces
 
 PROMPT = [3, 1, 4, 1, 5]
 
@@ -28,7 +31,7 @@ def bundle(folder: Path) -> Any:
     ends = example.interface()
     outputs = (ends.outputs[0]._replace(target="next_tokens"),)
     manifest = SimpleNamespace(files={path.name: None for path in folder.iterdir()}, name="tiny")
-    dataset = SimpleNamespace(inputs={"text": SimpleNamespace(padding=0)})
+    dataset = SimpleNamespace(inputs={"text": Tokens(vocabulary=40, usual=8, longest=24)})
     interface = ends._replace(outputs=outputs)
     return SimpleNamespace(folder=folder, manifest=manifest, dataset=dataset, interface=interface)
 
@@ -42,6 +45,14 @@ def test_the_configuration_tells_names_and_sizes(tmp_path: Path) -> None:
     assert decoder["inputs"]["past_key_names"] == "past_key_values.%d.key"
     assert config["model"]["vocab_size"] == example.VOCABULARY
     assert config["search"]["past_present_share_buffer"]
+    assert config["model"]["eos_token_id"] == config["model"]["pad_token_id"] == 0
+    file = pieces()
+    said = {"vocabulary": 40, "usual": 8, "longest": 24, "padding": 1, "encoding": "tokenizer"}
+    field = Tokens(**said, tokenizer=digest_bytes(file), tokenizer_file=file)  # type: ignore[arg-type]
+    named = bundle(tmp_path)
+    named.dataset.inputs["text"] = field
+    config = describe_decoder(named, graph.read(path), is_fused=True)
+    assert (config["model"]["eos_token_id"], config["model"]["pad_token_id"]) == (3, 1)
 
 
 def test_a_file_without_states_is_refused_in_one_line(tmp_path: Path) -> None:

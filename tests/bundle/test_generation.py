@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 
 from edgekd import runtimes
 from edgekd.bench.engine import Engine
@@ -17,8 +18,11 @@ from edgekd.bundle import generation
 from edgekd.bundle.manifest import GENERATION
 from edgekd.bundle.manifest import Tolerance
 from edgekd.bundle.user_inputs import Question
+from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.fields.tokens import Tokens
+from edgekd.files import digest_bytes
 from edgekd.learn.export.fused_decoder import FusedDecoder
 from edgekd.learn.greedy import write_greedy
 from tests import decoder_example as example
@@ -48,7 +52,7 @@ def check(folder: Path, engine: Engine, changed: dict[str, Any]) -> tuple[str, s
     )
     tolerance = Tolerance(max_abs=0.01, agreement=1.0)
     (found,) = generation.check_golden_text(
-        bundle, engine, tolerance, timeout_s=60.0, device=generation.local.DEVICE
+        bundle, engine, tolerance, timeout_s=60.0, device=local.DEVICE
     )
     return found.verdict, found.text
 
@@ -88,6 +92,40 @@ def test_what_the_engine_refuses_while_it_writes_is_the_inputs_fault(
     ) as one:
         generation.write_text(engine, [3, example.VOCABULARY + 3], 1, example.LONGEST)
     assert "out of data bounds" in str(one.value)
+
+
+def test_a_text_ends_with_its_token_and_shows_what_stands_before(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what the model writes without an end one token is made the one that ends a text."""
+    drawn = TokenChoice(3.0, seed=1)
+    tokens = generation.write_text(engine, PROMPT, 6, example.LONGEST, drawn).tokens
+    end = next(token for token in tokens if token not in (*PROMPT, tokens[0]))
+    words = {f"w{number} ": number for number in range(example.VOCABULARY) if number != end}
+    library = tokenizers.Tokenizer(tokenizers.models.WordLevel({**words, "</s>": end}, "w0 "))
+    file = library.to_str().encode()
+    field = Tokens(
+        vocabulary=example.VOCABULARY,
+        usual=8,
+        longest=example.LONGEST,
+        encoding="tokenizer",
+        tokenizer=digest_bytes(file),
+        tokenizer_file=file,
+    )
+    ends = example.interface()
+    found: Any = SimpleNamespace(
+        manifest=SimpleNamespace(name="tiny"),
+        interface=ends._replace(outputs=(ends.outputs[0]._replace(target="next_tokens"),)),
+        dataset=SimpleNamespace(inputs={"text": field}),
+    )
+    monkeypatch.setattr(generation, "usual_model", lambda found: found)
+    monkeypatch.setattr(generation, "prepare_engine", lambda *_, **__: engine)
+    rows = RaggedRows(np.array(PROMPT, np.int64), np.array([0, len(PROMPT)]))
+    (told,) = generation.continue_texts(found, [Question("a", {"text": rows}, "")], 6, drawn)
+    length = tokens.index(end) + 1
+    assert told.written.tokens == tokens[:length] and len(told.written.margins) == length
+    assert "</s>" not in told.text
+    assert told.text.split() == [f"w{token}" for token in (*PROMPT, *tokens[: length - 1])]
 
 
 def test_a_drawn_text_is_the_same_again(engine: Engine) -> None:
@@ -132,3 +170,6 @@ def test_a_text_without_room_is_refused_before_any_is_written() -> None:
     generation._require_room(questions, "text", 5, 12)
     with pytest.raises(InputError, match="b.txt: got 7 tokens and 6 to write, want at most 12"):
         generation._require_room(questions, "text", 6, 12)
+    cut = [questions[0]._replace(prepared="cut to 7 of 90 tokens")]
+    with pytest.raises(InputError, match=r"got 7 tokens \(cut to 7 of 90 tokens\) and 6 to write"):
+        generation._require_room(cut, "text", 6, 12)

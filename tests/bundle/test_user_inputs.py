@@ -84,8 +84,8 @@ def test_a_longer_text_is_cut_and_a_table_gives_a_text_a_row(tmp_path: Path) -> 
         assert [one.name for one in found[:-1]] == [f"{path}[{at}]" for at in range(names)]
         read = [bytes(int(token) - 1 for token in one.rows["text"].row(0)) for one in found]
         assert read == [*[b"hi", b"winner"][:names], b"longer"]
-        said = ["", "cut to 6 bytes"][:names]
-        assert [one.prepared for one in found] == [*said, "cut to 6 bytes"]
+        said = ["", "cut to 6 of 13 bytes"][:names]
+        assert [one.prepared for one in found] == [*said, "cut to 6 of 14 bytes"]
     with pytest.raises(InputError, match="which could all be it"):
         user_inputs.read_questions([str(tmp_path / "two.csv")], plain)
 

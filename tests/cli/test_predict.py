@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image as pillow
 
 from edgekd import bundle
+from edgekd.bench.generation import TokenChoice
 from edgekd.bundle import archive
 from edgekd.bundle import predict as bundle_predict
 from edgekd.bundle import signature
@@ -45,6 +46,20 @@ def test_each_image_is_a_line_with_its_labels_and_what_was_done(
         assert lines[0].endswith("(read as grey, 8 x 8 scaled to 4 x 4 (bilinear))")
         assert lines[1].startswith(f"{paths[1]}[0]  ") and lines[1].count(" %") == 3
     assert lines[1].partition("  ")[2] == lines[2].partition("  ")[2]
+
+
+def test_how_tokens_are_drawn_goes_with_tokens_to_write() -> None:
+    choose = predict._choose_sampling
+    assert choose({}, 3) == TokenChoice()
+    assert choose({"top_k": 5, "seed": 2}, 3) == TokenChoice(1.0, top_k=5, seed=2)
+    assert choose({"top_p": 0.9, "temperature": 0.7}, 3) == TokenChoice(0.7, top_p=0.9)
+    given = ["bundle", "text", "--top-k", "3", "--seed", "1"]
+    refused = CliRunner().invoke(command, given)
+    assert refused.exit_code == 2 and "got --top-k, --seed, want --tokens beside" in refused.output
+    for wrong in (["--top-p", "0"], ["--top-p", "1.1"], ["--top-p", "nan"], ["--top-k", "0"]):
+        assert (
+            CliRunner().invoke(command, ["bundle", "text", "--tokens", "1", *wrong]).exit_code == 2
+        )
 
 
 def test_json_is_one_value(packed: Path, tmp_path: Path) -> None:

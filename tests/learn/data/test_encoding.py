@@ -128,7 +128,7 @@ def test_a_field_with_its_tokenizer_reads_shows_and_cuts_text(folder: Path) -> N
     assert [row.tolist() for row in rows] == [[2, 4, 5, 6, 3]]
     assert known.describe_cut(
         b"Ada Lovelace slept"
-    ) == "cut to 5 tokens" and not known.describe_cut(b"Ada")
+    ) == "cut to 5 of 6 tokens" and not known.describe_cut(b"Ada")
     assert known.preview(rows) == "ada lovelace"
     assert [word.text for word in known.find_words(np.array([2, 4, 5, 6, 3]))] == [
         "ada",
