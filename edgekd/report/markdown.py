@@ -18,6 +18,7 @@ from edgekd.bench.status import OK
 from edgekd.bench.status import status_text
 from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import ExplanationSection
+from edgekd.report.generation_table import make_generation_table
 from edgekd.report.result import Comparison
 from edgekd.report.result import Result
 from edgekd.report.tables import PageTable
@@ -57,6 +58,7 @@ def report_page(
         floats=any(row.float_agreement is not None for row in result.candidates),
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
+        generation=make_generation_table(result),
         explained=explained,
     )
 

@@ -17,6 +17,7 @@ from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
 from edgekd.report import tables
 from edgekd.report.explanation import make_section
+from edgekd.report.generation_table import make_generation_table
 from edgekd.report.html import confusion
 from edgekd.report.html import curves
 from edgekd.report.html import frontier
@@ -81,6 +82,7 @@ def run_page(record: RunRecord) -> str:
         samples=record.samples,
         sensitivity=list(_draw_sensitivity(record)),
         tables=tables.make_tables(record.tables),
+        generation=make_generation_table(result),
         kernels=list_kernels(result),
         most_islands=MOST_ISLANDS,
         environment=explain_environment(result.environment),
