@@ -20,7 +20,7 @@ from typing import NamedTuple
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.tokenizer_parts import MOST_DEPTH
+from edgekd.tokenizer_parts import list_special
 from edgekd.tokenizer_parts import require_harmless
 from edgekd.units import number_text
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MOST_BYTES, MOST_TOKENS = 2**26, 2**24
 """Of the file; of its vocabulary."""
 FILE = "tokenizer.json"
+MASKS = ("[MASK]", "<mask>", "<|mask|>", "<mask_1>")
+"""What they call the token that hides another."""
 MODELS = ("BPE", "WordPiece", "Unigram", "WordLevel")
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 """What files call the token that fills up; its places are masked, so any will do."""
@@ -135,6 +137,23 @@ class Tokenizer(NamedTuple):
         """The text that tokens stand for, without special ones."""
         text: str = self.library.decode(tokens, skip_special_tokens=True)
         return text
+
+    def spell(self, token: int) -> str:
+        """How the vocabulary writes a token, ``##ing`` or ``Ġthe``; its number where it has no such."""
+        return self.library.id_to_token(token) or f"token {token}"
+
+    def find_mask(self, name: str | None = None) -> int | None:
+        """The token that hides another: the one of that name, or of a usual one; None if there is none."""
+        found = (self.library.token_to_id(each) for each in ((name,) if name else MASKS))
+        return next((number for number in found if number is not None), None)
+
+    def find_around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The tokens that are put before a text, and behind it."""
+        found = self._ask("a b", True)
+        inside = [at for at, special in enumerate(found.special_tokens_mask) if not special]
+        if not inside:
+            return tuple(found.ids), ()
+        return tuple(found.ids[: inside[0]]), tuple(found.ids[inside[-1] + 1 :])
 
     def begins_word(self, token: int) -> bool:
         """Whether a token begins a word, as its spelling says."""
@@ -267,26 +286,8 @@ def _list_numbers(described: dict[str, Any], where: str) -> set[int]:
         raise InputError(f"{where}: model.vocab: got {got}, want numbers below {MOST_TOKENS}")
     found = set(numbers)
     processor = described.get("post_processor")
-    for name, number in _list_special(processor):
+    for name, number in list_special(processor):
         if type(number) is not int or number not in found:
             got = f"{name[:40]!r} with number {str(number)[:20]}"
             raise InputError(f"{where}: post_processor: got {got}, want one of the vocabulary")
     return found
-
-
-def _list_special(processor: Any, deepest: int = MOST_DEPTH) -> Iterator[tuple[str, Any]]:
-    """Yield the tokens that are put around a text, each with its numbers."""
-    if not isinstance(processor, dict) or not deepest:
-        return
-    parts = processor.get("processors")
-    for part in parts if isinstance(parts, list) else []:
-        yield from _list_special(part, deepest - 1)
-    for key in ("sep", "cls"):  # of BERT's and RoBERTa's own
-        pair = processor.get(key)
-        if isinstance(pair, list) and len(pair) == 2:
-            yield str(pair[0]), pair[1]
-    tokens = processor.get("special_tokens")
-    for name, each in tokens.items() if isinstance(tokens, dict) else []:
-        numbers = each.get("ids") if isinstance(each, dict) else None
-        for number in numbers if isinstance(numbers, list) else [None]:
-            yield name, number

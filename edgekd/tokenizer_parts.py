@@ -1,4 +1,4 @@
-"""Whether the parts of a tokenizer.json around its model end in time and space, whatever text comes."""
+"""The parts of a tokenizer.json around its model: whether they end in time and space, whatever text comes, and which tokens they add."""
 
 from __future__ import annotations
 
@@ -75,3 +75,21 @@ def _require_text_once(part: dict[str, Any], where: str) -> None:
     texts = sum(isinstance(each, dict) and "Sequence" in each for each in part["single"])
     if texts > 1 or len(part["single"]) > MOST_PARTS:
         raise InputError(f"{where}: got a template with {texts} times the text, want it once")
+
+
+def list_special(processor: Any, deepest: int = MOST_DEPTH) -> Iterator[tuple[str, Any]]:
+    """Yield the tokens that are put around a text, each with its numbers."""
+    if not isinstance(processor, dict) or not deepest:
+        return
+    parts = processor.get("processors")
+    for part in parts if isinstance(parts, list) else []:
+        yield from list_special(part, deepest - 1)
+    for key in ("sep", "cls"):  # of BERT's and RoBERTa's own
+        pair = processor.get(key)
+        if isinstance(pair, list) and len(pair) == 2:
+            yield str(pair[0]), pair[1]
+    tokens = processor.get("special_tokens")
+    for name, each in tokens.items() if isinstance(tokens, dict) else []:
+        numbers = each.get("ids") if isinstance(each, dict) else None
+        for number in numbers if isinstance(numbers, list) else [None]:
+            yield name, number

@@ -77,6 +77,15 @@ def pieces() -> bytes:
     ).encode()
 
 
+def masked_pieces() -> bytes:
+    """The same with a mask token, [MASK], as the last of the vocabulary."""
+    value = json.loads(pieces())
+    number = len(value["model"]["vocab"])
+    value["model"]["vocab"]["[MASK]"] = number
+    value["added_tokens"].append(_added(number, "[MASK]"))
+    return json.dumps(value).encode()
+
+
 def byte_pairs() -> bytes:
     """A tokenizer.json as SmolLM2's: pairs of bytes, learned from `TEXTS`; <|endoftext|> ends a text."""
     from tokenizers import Tokenizer

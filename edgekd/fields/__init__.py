@@ -56,6 +56,9 @@ FIELDS: dict[str, FieldEntry] = {
     "next-tokens": FieldEntry(
         f"{_HERE}.next_tokens", "NextTokens", "the token after each token, of any length, int64"
     ),
+    "masked-tokens": FieldEntry(
+        f"{_HERE}.masked_tokens", "MaskedTokens", "the token behind a mask, of any length, int64"
+    ),
     "pairs": FieldEntry(
         f"{_HERE}.pairs", "Pairs", "which samples belong together, and how alike, float64 [N, 3]"
     ),

@@ -23,6 +23,7 @@ from edgekd.learn.data.image_storage import read_training_rows
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.view_settings import Views
 from edgekd.learn.views import find_misfit
+from edgekd.learn.views.masking import mask_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Calibration(NamedTuple):
-    """Training samples as they are, on which ranges, moments and gradients are taken."""
+    """Training samples as they are, but for tokens that a task masks, on which ranges, moments and gradients are taken."""
 
     dataset: Dataset
     rows: Mapping[str, Rows]
@@ -46,7 +47,8 @@ class Calibration(NamedTuple):
         """Inputs and targets, each [B, ...]; no more than one batch is in memory."""
         for at in range(0, len(self.chosen), size):
             numbers = np.sort(self.chosen[at : at + size])
-            rows = {name: each[numbers] for name, each in self.rows.items()}
+            masked = mask_samples(self.dataset, self.rows, numbers, self.seed, 0)
+            rows = {name: each[numbers] for name, each in self.rows.items()} | masked
             inputs = self.dataset.prepare_inputs(rows)
             yield tuple(inputs.values()), self.dataset.prepare_targets(rows)
 

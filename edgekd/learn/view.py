@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgekd.learn.view_settings import Views
 
-FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR, RAND_AUGMENT = (
+FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR, RAND_AUGMENT, MASKING = (
     0,
     1,
     2,
@@ -29,6 +29,7 @@ FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR, RAND_AUG
     18,
     40,
     48,
+    128,
 )
 """First number of each operation in a sample's sequence of random numbers."""
 
@@ -56,15 +57,15 @@ class View(NamedTuple):
 
 
 def draw_numbers(
-    seed: int, indices: NDArray[np.int64], view: int, which: int
+    seed: int, indices: NDArray[np.int64], view: int, which: int | NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1), one for each index: the `which`-th of (seed, index, view).
+    """Uniform numbers in [0, 1), one for each index: the `which`-th of (seed, index, view); of several the own of each.
 
     SplitMix64's finalizer (Steele, Lea and Flood 2014, fig. 15) over the four numbers in turn.
     """
     with np.errstate(over="ignore"):
         state: NDArray[np.uint64] = np.full(indices.shape, seed % 2**64, np.uint64)
-        for number in (indices.astype(np.uint64), np.uint64(view), np.uint64(which)):
+        for number in (indices.astype(np.uint64), np.uint64(view), np.asarray(which, np.uint64)):
             state = _mixed(state ^ (number * np.uint64(0x9E3779B97F4A7C15)))
     return np.asarray((state >> np.uint64(11)) * 2.0**-53)
 

@@ -199,6 +199,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.formats.encoded_images import undo_decoding
     from edgekd.learn.source import require_sound
     from edgekd.learn.split import divide_samples
+    from edgekd.learn.views.masking import mask_split
     from edgekd.tasks import load_task
 
     where = str(config.source)
@@ -229,16 +230,14 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     except ValueError as error:
         raise InputError(f"{where}: {error}", hint="give each class more samples") from error
     found = describe.describe_fields(source, task, shares["train"].order, words, where)
-    found = dataclasses.replace(
-        found, task=config.task, code=_task_code(config, context.allow_code)
-    )
-    made = {}
+    made = {name: context.folder / name for name in shares}
     for name, share in shares.items():
-        made[name] = context.folder / name
-        rows = source.splits[share.split]  # other splits are decoded here: boards judge on them
-        splits.write(made[name], undo_decoding(rows) if name == "train" else rows, share.order)
+        rows = source.splits[share.split]  # all but training is decoded and masked for boards
+        rows = undo_decoding(rows) if name == "train" else mask_split(found, rows)
+        splits.write(made[name], rows, share.order)
     counted = {name: len(share.order) for name, share in shares.items()}
-    found = dataclasses.replace(found, counts=counted, source=where)
+    code = _task_code(config, context.allow_code)
+    found = dataclasses.replace(found, task=config.task, code=code, counts=counted, source=where)
     if source.tokenizer:
         made[TOKENIZER] = context.folder / TOKENIZER
         _put(made[TOKENIZER], source.tokenizer)

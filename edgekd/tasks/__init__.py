@@ -125,6 +125,21 @@ BUILT_IN: dict[str, TaskEntry] = {
         ),
         lengths_vary=True,
     ),
+    "masked-language-modelling": TaskEntry(
+        f"{_HERE}.masked_language_modelling",
+        "the masked tokens of a text",
+        Example(
+            "{name: masked-text, reference: texts, tokenizer: tokenizer.json}",
+            teacher="{name: text-filler, layers: 4, width: 128}",
+            student="{name: text-filler, layers: 2, width: 64}",
+            losses=(
+                "{name: kd, weight: 0.9, temperature: 2.0}",
+                "{name: cross-entropy, weight: 0.1}",
+            ),
+            knowledge="online",
+        ),
+        lengths_vary=True,
+    ),
 }
 
 SYNONYMS: dict[str, str] = {
@@ -146,6 +161,10 @@ SYNONYMS: dict[str, str] = {
     "causallanguagemodeling": "language-modelling",
     "causallm": "language-modelling",
     "textgeneration": "language-modelling",
+    "maskedlanguagemodeling": "masked-language-modelling",
+    "maskedlm": "masked-language-modelling",
+    "mlm": "masked-language-modelling",
+    "fillmask": "masked-language-modelling",
 }
 """Other names of tasks, in small letters and without dashes (`edgekd.synonyms`)."""
 

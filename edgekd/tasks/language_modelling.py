@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 
+from edgekd import token_logits
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 TEXT, NEXT, BYTES = "text", "next_tokens", "text_bytes"
 """The input, and the targets: what follows each token, and how many bytes of UTF-8 all that follows is."""
-_MOST_NATS = 700.0
-"""Beyond it a perplexity is no float any more."""
 
 
 def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
@@ -39,7 +38,7 @@ def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
     probability = np.empty(tokens.shape)
     for row, each in zip(probability, logits, strict=True):  # one text: a vocabulary is large
         wide = each.astype(np.float64)
-        row[:] = np.exp(wide.max(1) - _log_sum(wide))
+        row[:] = np.exp(wide.max(1) - token_logits.log_sum(wide))
     return {"tokens": tokens, "probability": probability}
 
 
@@ -50,21 +49,9 @@ def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
 
 def sum_surprise(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
     """[N, 3]: the negative log-likelihood of all that follows, in nats; how many tokens, and how many bytes that is."""
-    following, ignored = targets[NEXT], _facts(dataset)["ignored"]
-    rows = np.zeros((len(following), 3))
-    for row, logits, tokens in zip(rows, outputs["logits"], following, strict=True):
-        counted = tokens != ignored
-        wide = logits[counted].astype(np.float64)
-        own = np.take_along_axis(wide, tokens[counted][:, None], axis=1)[:, 0]
-        row[:2] = (_log_sum(wide) - own).sum(), counted.sum()
-    rows[:, 2] = np.asarray(targets[BYTES]).reshape(len(rows))
-    return rows
-
-
-def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of the sum of exponentials, [P] of [P, V]."""
-    most = logits.max(axis=1, initial=-np.inf)
-    return np.asarray(most + np.log(np.exp(logits - most[:, None]).sum(axis=1)))
+    rows = token_logits.sum_surprise(outputs["logits"], targets[NEXT], _facts(dataset)["ignored"])
+    sizes = np.asarray(targets[BYTES], np.float64).reshape(-1, 1)
+    return np.concatenate([rows, sizes], axis=1)
 
 
 def bits_per_byte(rows: NDArray[np.float64]) -> float:
@@ -73,25 +60,16 @@ def bits_per_byte(rows: NDArray[np.float64]) -> float:
     return float(nats / (math.log(2) * count)) if count else 0.0
 
 
-def perplexity(rows: NDArray[np.float64]) -> float:
-    """The exponential of the mean negative log-likelihood of a token; of another tokenizer, another figure."""
-    return math.exp(min(ratio(rows[:, :2]), _MOST_NATS))
-
-
 def correct_tokens(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
     """[N, 2]: how many tokens are the likeliest, and how many count."""
-    following = targets[NEXT]
-    counted = following != _facts(dataset)["ignored"]
-    right = (outputs["logits"].argmax(2) == following) & counted
-    return np.stack([right.sum(1), counted.sum(1)], axis=1).astype(np.float64)
+    return token_logits.count_correct(outputs["logits"], targets[NEXT], _facts(dataset)["ignored"])
 
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:
     """The logarithm of how often each token occurs, in every place."""
-    facts, following = _facts(dataset), targets[NEXT]
-    counts = np.bincount(following[following != facts["ignored"]], minlength=facts["vocabulary"])
-    logits = np.log(counts + 1e-9).reshape(1, 1, -1)
-    return {"logits": np.broadcast_to(logits, (*following.shape, facts["vocabulary"]))}
+    facts = _facts(dataset)
+    known = targets[NEXT], facts["vocabulary"], facts["ignored"]
+    return {"logits": token_logits.guess_by_frequency(*known)}
 
 
 def describe(
@@ -138,7 +116,7 @@ TASK = Task(
     losses=("cross-entropy",),
     metrics=(
         Metric("bits per byte", "number", "lower", sum_surprise, bits_per_byte, 0.0),
-        Metric("perplexity", "number", "lower", sum_surprise, perplexity),
+        Metric("perplexity", "number", "lower", sum_surprise, token_logits.perplexity),
         Metric("token accuracy", "fraction", "higher", correct_tokens, ratio),
     ),
     decide=decide,

@@ -25,6 +25,7 @@ from edgekd.errors import InputError
 from edgekd.field import from_rows
 from edgekd.fields import find_field
 from edgekd.fields.label import Label
+from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.fields.tokens import Tokens
 from edgekd.runtimes import find_runtime
 from edgekd.task import interface_of
@@ -156,9 +157,48 @@ def test_every_task_with_targets_of_its_own_is_tried() -> None:
     of_texts = {
         "token-classification",
         "language-modelling",
+        "masked-language-modelling",
         "sentence-embedding",
     }  # other inputs: tests/tasks
     assert set(TARGETS) == set(BUILT_IN) - {"float-agreement"} - of_texts
+
+
+@pytest.mark.parametrize("runtime", ENGINES)
+def test_masked_tokens_are_judged_there_as_here(tmp_path: Path, runtime: str) -> None:
+    """Logits of a table by the token that is seen; a text beside others is padded, and padding counts for nothing."""
+    random = np.random.default_rng(3)
+    table = random.normal(size=(12, 12)).astype(np.float32)
+    shape = ["batch", "text_length"]
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "text"], ["logits"])],
+        "net",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, shape)
+            for name in ("text", "text_mask")
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*shape, 12])],
+        [numpy_helper.from_array(table, "table")],
+    )
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "m")
+    seen = [random.integers(0, 12, length) for length in random.integers(2, 9, 20)]
+    told = [np.where(random.random(len(row)) < 0.4, row[::-1], -100) for row in seen]
+    rows = {"text": from_rows(seen, seen[0]), "masked_tokens": from_rows(told, seen[0])}
+    splits.write(tmp_path / "split", rows, np.arange(20))
+    data = Dataset(
+        task="masked-language-modelling",
+        inputs={"text": Tokens(vocabulary=12, usual=5, longest=9)},
+        targets={"masked_tokens": MaskedTokens(vocabulary=12, mask_token=11)},
+    )
+    task = load_task(data.task)
+    made = engine(tmp_path / "e", runtime, tmp_path / "m")
+    found = scores.score_engine(made, tmp_path / "split", data, task, batch_size=6)
+    targets = data.prepare_targets(rows)
+    logits = table[data.prepare_inputs(rows)["text"]]
+    want = metric_rows(task.metrics, {"logits": logits}, targets, data)
+    for name, each in found.items():
+        np.testing.assert_allclose(each, want[name], rtol=1e-6)
+    assert task.score.value(found[task.score.name]) > 3
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -71,12 +71,13 @@ def test_inputs_are_the_kinds_that_a_model_takes() -> None:
 
 def test_sources_are_those_that_give_the_targets() -> None:
     composed = {"turned-digits", "digit-scenes", "digit-crowds", "mask-folder", "arrays", "images"}
-    composed |= {"tagged-text", "text-corpus", "text-pairs"}
+    composed |= {"tagged-text", "text-corpus", "text-pairs", "masked-text"}
     known = {name: json.loads(run("tasks", name, "--json"))["sources"] for name in BUILT_IN}
     assert known["classification"] == [name for name in SOURCES if name not in composed]
     assert known["regression"] == ["turned-digits", "table", "python"]
     assert known["segmentation"] == ["digit-scenes", "mask-folder", "table", "python"]
     assert known["multi-label"] == ["digit-crowds", "table", "python"]
+    assert known["masked-language-modelling"] == ["masked-text", "table", "python"]
     assert known["token-classification"] == ["tagged-text", "table", "python"]
     assert known["sentence-embedding"] == ["text-pairs", "table", "python"]
     assert known["language-modelling"] == ["text-corpus", "table", "python"]

@@ -51,7 +51,15 @@ PUBLISHED = {
     "shufflenetv2": (1_355_528, "1.36"),
     "vit-tiny": (691_780, "0.69"),
 }
-OTHER_ENDS = {"text-encoder", "text-tagger", "text-decoder", "text-embedder", "unet", "mlp"}
+OTHER_ENDS = {
+    "text-encoder",
+    "text-tagger",
+    "text-decoder",
+    "text-embedder",
+    "text-filler",
+    "unet",
+    "mlp",
+}
 """Those that are no classifiers of images: each has a test of its own in `models/`."""
 FAMILIES = (
     "resnet8",

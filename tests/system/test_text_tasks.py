@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from edgekd import cli
 from edgekd.bench import size_buckets
 from tests.tokenizer_example import byte_pairs
+from tests.tokenizer_example import masked_pieces
 from tests.tokenizer_example import pieces
 
 PEOPLE, PLACES, VERBS = ("Ada", "Bob", "Zoe"), ("Rome", "Oslo"), ("met", "left")
@@ -139,6 +140,37 @@ def test_running_text(
     assert drawn[0] == drawn[1] != drawn[2]
     if Path("run/bundle/fused.onnx").exists():  # of the float student; the int8 one was traced
         assert "GroupQueryAttention" in Path("run/bundle/fused.onnx").read_bytes().decode("latin-1")
+
+
+@pytest.mark.slow
+def test_masked_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    pairs = {"Ada": "Rome", "Bob": "Oslo"}  # who is met says where
+    said = (f"{who} {draw.choice(VERBS)} {pairs[who]}." for who in draw.choices([*pairs], k=900))
+    Path("texts.txt").write_text(" ".join(said))
+    Path("tokenizer.json").write_bytes(masked_pieces())
+    source: dict[str, Any] = {"name": "masked-text", "reference": "texts.txt", "longest": 18}
+    source["tokenizer"] = "tokenizer.json"
+    losses = [
+        {"name": "kd", "weight": 0.9, "temperature": 2.0},
+        {"name": "cross-entropy", "weight": 0.1},
+    ]
+    more: dict[str, Any] = {"views": {"count": 4}}
+    result = compress("masked-language-modelling", source, "text-filler", losses, **more)
+    # a verb is one bit, all else is known from what stands beside it, where that is not masked, too
+    assert all(0.1 < row["score"] < 0.8 for row in result["candidates"]), result["candidates"]
+    judge()
+    rest = "Ada left Rome. Bob met Oslo."
+    asked = run("predict", "run/bundle", f"Ada met Rome. Bob left [MASK]. {rest}", "--top", "1")
+    assert "oslo" in asked, asked
+    (both,) = json.loads(
+        run("predict", "run/bundle", "[MASK] left [MASK] .", "--json", "--top", "2")
+    )
+    assert [each["text"].split(":")[0] for each in both["answers"]] == ["mask 1"] * 2 + [
+        "mask 2"
+    ] * 2
+    assert "want it in the text" in run("predict", "run/bundle", "Bob left Oslo")
 
 
 @pytest.mark.slow

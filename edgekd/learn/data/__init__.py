@@ -139,6 +139,13 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives={"text": "tokens", "next_tokens": "next-tokens", "text_bytes": "number"},
     ),
+    "masked-text": Member(
+        f"{_HERE}.masked_text",
+        "read",
+        "masked-text:FILE or DIR, running text in blocks; what is masked",
+        _GIVEN,
+        gives={"text": "tokens", "masked_tokens": "masked-tokens"},
+    ),
     "table": Member(
         f"{_HERE}.table",
         "read",

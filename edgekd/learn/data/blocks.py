@@ -110,6 +110,28 @@ class TokenStream:
         sizes = self._sum_sizes(firsts, stops)
         return Blocks(RaggedRows(before, offsets), RaggedRows(after, offsets), sizes)
 
+    def take(self, parts: Sequence[Part], length: int, *, packed: bool) -> RaggedRows:
+        """Blocks of the tokens alone, int32.
+
+        Args:
+            parts: neighbouring ones.
+            length: tokens of a block.
+            packed: whether all are of that length, what stands between the parts included and what is left over at the end
+                left out; else blocks are of one part each, at most so long, and hold every token of theirs.
+        """
+        tokens = np.frombuffer(self._tokens, np.int32)
+        if packed:
+            start = parts[0][0] if parts else 0
+            count = (parts[-1][1] - start) // length if parts else 0
+            return RaggedRows(tokens[start : start + count * length], np.arange(count + 1) * length)
+        starts = [at for start, stop in parts for at in range(start, stop, length)]
+        ends = [
+            min(at + length, stop) for start, stop in parts for at in range(start, stop, length)
+        ]
+        joined = [tokens[start:stop] for start, stop in parts]
+        offsets = sum_lengths(np.array(ends, np.int64) - np.array(starts, np.int64))
+        return RaggedRows(np.concatenate([np.zeros(0, np.int32), *joined]), offsets)
+
     def _sum_sizes(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
         """Bytes of the tokens of each block, [N]; the starts ascend, no block is empty."""
         if not len(starts):

@@ -25,6 +25,7 @@ from edgekd.learn.formats.encoded_images import EncodedImages
 from edgekd.learn.formats.encoded_images import count_threads
 from edgekd.learn.parallel import ranks
 from edgekd.learn.view import View
+from edgekd.learn.views.masking import mask_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,17 +98,23 @@ class Samples:
     def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
         """The samples at `indices` [B] through view number `view`."""
         this = View(self.views, self.seed, indices, view, len(self))
+        masked = mask_samples(self.dataset, self.rows, indices, self.seed, view)
         inputs: dict[str, NDArray[Any]] = {}
         for name, field in self.dataset.inputs.items():
-            inputs |= views.view_field(name, field, self.rows[name], this)
-        return Batch(indices, view, tuple(inputs.values()), self._targets(this))
+            if name in masked:
+                inputs |= field.prepare(name, masked[name])
+            else:
+                inputs |= views.view_field(name, field, self.rows[name], this)
+        return Batch(indices, view, tuple(inputs.values()), self._targets(this, masked))
 
-    def _targets(self, view: View) -> dict[str, NDArray[Any]]:
+    def _targets(self, view: View, masked: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         targets: dict[str, NDArray[Any]] = {}
         share = views.find_mix_share(dict(self.dataset.inputs), view) if view.mixes else None
         for name, field in self.dataset.targets.items():
             rows = self.rows[name]
-            if share is None:
+            if name in masked:
+                targets |= field.prepare(name, masked[name])
+            elif share is None:
                 targets |= views.view_field(name, field, rows, view)
             else:
                 targets |= field.mix(name, rows[view.indices], rows[view.partners()], share)

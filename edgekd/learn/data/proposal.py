@@ -18,6 +18,7 @@ TEXT_NETWORKS = {
     ("tags",): "text-tagger",
     ("pairs",): "text-embedder",
     ("next-tokens", "number"): "text-decoder",
+    ("masked-tokens",): "text-filler",
 }
 """By the kinds of the targets."""
 SMALL_SIDE = 40

@@ -13,6 +13,7 @@ from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import NUMBERING
 from edgekd.learn.data.columns import USUAL
 from edgekd.learn.data.columns import column_fits
+from edgekd.learn.data.documents import TEXTS
 from edgekd.learn.data.folder_layout import folder_names
 from edgekd.learn.data.foreign_forms import SOUNDS
 from edgekd.learn.data.foreign_forms import refuse_coco
@@ -22,7 +23,6 @@ from edgekd.learn.data.lists import look_at_table
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.shard_layout import list_samples
-from edgekd.learn.data.text_corpus import TEXTS
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
 from edgekd.learn.formats.npy import list_npz

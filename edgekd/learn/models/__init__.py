@@ -112,6 +112,13 @@ _BUILT_IN: dict[str, Member] = {
         ("dimensions", "vocabulary", "longest"),
         has_batch_norm=False,
     ),
+    "text-filler": Member(
+        f"{_HERE}.text_encoder",
+        "text_filler",
+        "the same attention, the token behind each mask (Devlin et al. 2019)",
+        ("vocabulary", "longest"),
+        has_batch_norm=False,
+    ),
     "text-decoder": Member(
         f"{_HERE}.text_decoder",
         "text_decoder",

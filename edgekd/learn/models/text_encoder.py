@@ -70,6 +70,34 @@ def text_tagger(
     return build_transformer(sizes, classes, read_each)
 
 
+def text_filler(
+    *,
+    vocabulary: Count,
+    longest: Count,
+    layers: Count = 4,
+    width: Count = 128,
+    heads: Count = 4,
+) -> nn.Module:
+    """The same encoder with a logit of every token in every place: what stands behind a mask.
+
+    Args:
+        vocabulary: how many tokens there are, and logits.
+        longest: tokens of the longest text.
+        layers: of attention.
+        width: numbers a token.
+        heads: of the attention; they divide `width`.
+
+    Returns:
+        A model from int64 tokens [B, N] and their mask [B, N], 1 where there is no padding, to logits
+        [B, N, vocabulary].
+
+    Raises:
+        ValueError: if `heads` does not divide `width`.
+    """
+    sizes = TransformerSizes(vocabulary, longest, layers, width, heads)
+    return build_transformer(sizes, vocabulary, read_each)
+
+
 def text_embedder(
     *,
     dimensions: Count,

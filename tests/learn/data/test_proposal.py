@@ -61,5 +61,6 @@ def test_there_are_networks_for_every_source_of_texts(name: str) -> None:
         "tags": {"classes"},
         "pairs": {"dimensions"},
         "next-tokens": set(),
+        "masked-tokens": set(),
     }
     assert wanted == gives[targets[0]] and found.teacher["name"] == found.student["name"]

@@ -130,15 +130,21 @@ def test_both_engines_answer_as_torch_at_every_length_whatever_padding_and_batch
                 assert np.sqrt(np.square(other - together).mean()) < deployed.allowed[0]
 
 
-def test_a_tagger_answers_every_token_whatever_padding_follows() -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "target"),
+    [("text-tagger", CLASSES, "tags"), ("text-filler", VOCABULARY, "masked_tokens")],
+)
+def test_every_token_is_answered_whatever_padding_follows(
+    name: str, size: int, target: str
+) -> None:
     torch.manual_seed(0)
-    end = Tensor("logits", "float32", (*SHAPE, CLASSES), "logits", class_axis=2, target="tags")
+    end = Tensor("logits", "float32", (*SHAPE, size), "logits", class_axis=2, target=target)
     tags = TEXT._replace(outputs=(end,))
-    tagger = build(Blueprint(builder="text-tagger", arguments=SMALL, interface=tags)).eval()
+    tagger = build(Blueprint(builder=name, arguments=SMALL, interface=tags)).eval()
     ids, mask = texts(4, 9, seed=7)
     with torch.no_grad():
         together = tagger(ids, mask)
-        assert together.shape == (4, 9, CLASSES)
+        assert together.shape == (4, 9, size)
         for row in range(4):
             count = int(mask[row].sum())
             alone = tagger(ids[row : row + 1, :count], mask[row : row + 1, :count])
