@@ -170,7 +170,10 @@ def test_masked_tokens_are_judged_there_as_here(tmp_path: Path, runtime: str) ->
     table = random.normal(size=(12, 12)).astype(np.float32)
     shape = ["batch", "text_length"]
     graph = helper.make_graph(
-        [helper.make_node("Gather", ["table", "text"], ["logits"])],
+        [
+            helper.make_node("Mul", ["text", "text_mask"], ["tokens"]),
+            helper.make_node("Gather", ["table", "tokens"], ["logits"]),
+        ],
         "net",
         [
             helper.make_tensor_value_info(name, TensorProto.INT64, shape)
