@@ -46,6 +46,7 @@ from edgekd.stages import synthesize
 from edgekd.stages import train
 
 TEXTS = Path(__file__).parents[2] / "examples" / "package-sections" / "packages.jsonl.gz"
+COMMAND = "python benchmarks/language/measure.py --store benchmarks/language/result.json"
 PROMPT, LONGEST, SEEDS = 8, 32, (0, 1, 2)
 SOURCE = {"name": "text-corpus", "reference": str(TEXTS), "text": "text", "longest": LONGEST}
 TEACHER = {"name": "text-decoder", "layers": 2, "width": 64, "heads": 4}
@@ -234,11 +235,17 @@ def main() -> None:
         for row in measure(bench, {(row["row"], row["seed"]) for row in rows}):
             print(json.dumps(row), flush=True)
             rows.append(row)
-            said.store.write_text(json.dumps({"rows": rows, "differences": []}, indent=1) + "\n")
+            write(said.store, rows, [])
     told = summarize(rows)
-    said.store.write_text(json.dumps({"rows": rows, "differences": told}, indent=1) + "\n")
+    write(said.store, rows, told)
     for each in told:
         print(json.dumps(each))
+
+
+def write(path: Path, rows: list[dict[str, Any]], differences: list[dict[str, Any]]) -> None:
+    """The rows, what they differ by, and the command that makes them."""
+    found = {"command": COMMAND, "rows": rows, "differences": differences}
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 BESIDE = {

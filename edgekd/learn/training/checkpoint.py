@@ -17,14 +17,21 @@ from safetensors.torch import save
 from torch import Tensor
 
 from edgekd import files
+from edgekd.learn.weights import find_tied
 
 KEPT = 2
 
 
 def write(folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-    """Keep a checkpoint; the last two stay."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = save(whole, metadata={"values": json.dumps(values)})
+    """Keep a checkpoint; the last two stay. Tied tensors are kept once, under the first of their names."""
+    tied = find_tied(tensors)
+    again = {name for names in tied for name in names[1:]}
+    whole = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in tensors.items()
+        if name not in again
+    }
+    data = save(whole, metadata={"values": json.dumps(values), "tied": json.dumps(tied)})
     path = folder / f"{step:012d}-{files.digest_bytes(data)}.safetensors"
     files.write_bytes(path, data)
     # After a rollback the same step is kept anew: names alone would not say which is the newer.
@@ -50,7 +57,10 @@ def parse(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and values of what `read_newest` gave."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
-    return load(data), json.loads(header["__metadata__"]["values"])
+    told, tensors = header["__metadata__"], load(data)
+    for first, *others in json.loads(told["tied"]):
+        tensors |= dict.fromkeys(others, tensors[first])
+    return tensors, json.loads(told["values"])
 
 
 def _all(folder: Path) -> list[Path]:

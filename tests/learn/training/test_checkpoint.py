@@ -35,6 +35,19 @@ def test_the_last_two_stay(tmp_path: Path) -> None:
     assert steps(tmp_path) == [10, 11]
 
 
+def test_tied_tensors_are_kept_once_and_come_back_by_all_their_names(tmp_path: Path) -> None:
+    words = torch.arange(30.0).reshape(6, 5)
+    given = {"head": words, "other": torch.ones(2), "words": words, "own": words.clone()}
+    checkpoint.write(tmp_path, 1, given, {})
+    (path,) = tmp_path.iterdir()
+    assert path.stat().st_size < 4 * (30 + 30 + 2) + 600
+    data = checkpoint.read_newest(tmp_path)
+    assert data is not None
+    found, _ = checkpoint.parse(data)
+    assert set(found) == set(given)
+    assert all(torch.equal(found[name], given[name]) for name in given)
+
+
 @pytest.mark.parametrize("values", [(2.0, 3.0), (3.0, 2.0)])
 def test_a_step_that_is_kept_anew_replaces_the_one_before(
     tmp_path: Path, values: tuple[float, float]
