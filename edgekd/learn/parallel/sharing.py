@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -27,7 +28,6 @@ import torch
 from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.modules.module import register_module_forward_hook
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
@@ -55,18 +55,12 @@ def share_networks(inputs: tuple[Tensor, ...]) -> Iterator[None]:
         yield
         return
     share = _Share(tuple(each.shape[1:] for each in inputs))
-    hooks = [
-        register_module_forward_pre_hook(share.enter),
-        register_module_forward_hook(share.leave),
-    ]
     before = _SHARE.set(share)
     try:
-        with _AsOne():
-            yield
+        yield
     finally:
         _SHARE.reset(before)
-        for hook in hooks:
-            hook.remove()
+        share.close()
 
 
 def gather_batch(tensor: Tensor) -> Tensor:
@@ -78,28 +72,46 @@ def gather_batch(tensor: Tensor) -> Tensor:
 
 
 class _Share:
-    """Which network runs now, and whether it runs on a slice."""
+    """Waits for a network, sees it through, and waits for the next one.
+
+    While a network runs nothing is asked of the modules inside: a hook on all modules makes every call slower.
+    """
 
     def __init__(self, shapes: tuple[torch.Size, ...]) -> None:
         self.shapes = shapes
-        self.network: nn.Module | None = None
         self.sliced = False
+        self.held = ExitStack()
+        self.wait()
 
-    def enter(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self.network is not None or not all(isinstance(each, Tensor) for each in given):
+    def wait(self) -> None:
+        """Let the next network that is given such inputs be met."""
+        self.held.callback(register_module_forward_pre_hook(self.enter).remove)
+
+    def enter(self, network: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not all(isinstance(each, Tensor) for each in given):
             return None
         if tuple(each.shape[1:] for each in given) != self.shapes:
             return None
-        self.network = module
-        self.sliced = len(given[0]) % ranks.count() == 0 and _readable(module)
-        return tuple(_Slice.apply(each) for each in given) if self.sliced else None
-
-    def leave(self, module: nn.Module, given: tuple[Any, ...], made: Any) -> Any:
-        if module is not self.network:
+        self.held.close()
+        self.sliced = len(given[0]) % ranks.count() == 0 and _readable(network)
+        # Before any other, so that whoever looks at what the network gives finds the whole batch.
+        self.held.callback(network.register_forward_hook(self.leave, prepend=True).remove)
+        if not self.sliced:
             return None
-        gathered = _each(gather_batch, made)
-        self.network, self.sliced = None, False
+        self.held.enter_context(_AsOne())
+        return tuple(_Slice.apply(each) for each in given)
+
+    def leave(self, network: nn.Module, given: tuple[Any, ...], made: Any) -> Any:
+        self.held.close()
+        gathered = _each(gather_batch, made) if self.sliced else made
+        self.sliced = False
+        self.wait()
         return gathered
+
+    def close(self) -> None:
+        """Wait for no more."""
+        self.held.close()
+        self.sliced = False
 
 
 _SHARE: ContextVar[_Share | None] = ContextVar("share", default=None)
@@ -112,11 +124,14 @@ def _sliced() -> bool:
 
 def _readable(network: nn.Module) -> bool:
     """Return whether all who read inside it know of slices."""
-    return all(
-        _knows_slices(getattr(hook, "__module__", ""))
-        for module in network.modules()
-        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    )
+    waiting = [network]  # `Module.modules` takes ten times as long
+    while waiting:
+        module = waiting.pop()
+        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values()):
+            if not _knows_slices(getattr(hook, "__module__", "")):
+                return False
+        waiting += filter(None, module._modules.values())
+    return True
 
 
 def _knows_slices(file: str) -> bool:
@@ -165,8 +180,8 @@ class _AsOne(TorchFunctionMode):
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if _sliced() and function is F.batch_norm:
+        if function is F.batch_norm:
             return synchronized.batch_norm(*args, **kwargs)
-        if _sliced() and function in synchronized.DROPOUTS:
+        if function in synchronized.DROPOUTS:
             return synchronized.dropout(function, *args, **kwargs)
         return function(*args, **kwargs)

@@ -203,9 +203,7 @@ def main(folder: Path) -> None:
     found["together"] = of_messages(folder)
     for name in steps.NORMS:
         found[f"norm {name}"] = steps.of_norm(name, torch.float32)
-    torch.set_num_threads(2 // ranks.count())
-    found["norm as threads"] = steps.of_norm("last", torch.float32)
-    torch.set_num_threads(1)
+    found["failed network"] = steps.of_failed_network()
     torch.set_default_dtype(torch.float64)
     for name, watched in (("dropout", False), ("watched", True)):
         found[f"step {name}"], images = steps.of_dropout(watched)

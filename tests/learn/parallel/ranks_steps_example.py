@@ -209,6 +209,35 @@ def of_norm(name: str, dtype: torch.dtype) -> dict[str, Tensor]:
     return found | {f"gradient {name}": p.grad for name, p in norm.named_parameters()}
 
 
+class Failing(nn.Module):
+    """A network that notes how many images it is given, and fails."""
+
+    images = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Never more than a beginning."""
+        self.images = len(images)
+        raise ArithmeticError
+
+
+def of_failed_network() -> dict[str, Tensor]:
+    """What a network that failed was given, and what is left of it in the network and in a batch norm."""
+    network, norm = Failing(), nn.BatchNorm2d(1, momentum=1.0)
+    failed = False
+    try:
+        with share_networks((torch.zeros(4, 1, 2, 2),)):
+            network(torch.zeros(4, 1, 2, 2))
+    except ArithmeticError:
+        failed = True
+    norm(torch.arange(4.0).view(4, 1, 1, 1) + torch.zeros(4, 1, 2, 2))
+    return {
+        "images": torch.tensor(network.images),
+        "failed": torch.tensor(failed),
+        "hooks": torch.tensor(len(network._forward_hooks)),
+        "mean": norm.running_mean,
+    }
+
+
 def stepped(student: nn.Module, scheme: Scheme, terms: Sequence[Any]) -> dict[str, Tensor]:
     """The losses, all gradients, and all that the step changed without one."""
     torch.manual_seed(0)

@@ -97,11 +97,13 @@ def test_batch_norm_is_that_of_the_whole_batch(both: Both, name: str) -> None:
         assert_close(found, alone, 2e-6)
 
 
-def test_batch_norm_sums_as_one_process_of_two_threads(both: Both) -> None:
-    alone, others = both.of("norm as threads")
+def test_a_network_that_fails_leaves_nothing_behind(both: Both) -> None:
+    alone, others = both.of("failed network")
+    assert int(alone["images"]) == 4 and alone["failed"]
     for found in others:
-        assert torch.equal(found["made"], alone["made"])
-        assert_close(found, alone, 2e-6)
+        assert int(found["images"]) == 2 and found["failed"]
+        assert torch.equal(found["mean"], alone["mean"])
+        assert int(found["hooks"]) == int(alone["hooks"]) == 0
 
 
 def test_a_run_ends_with_the_same_weights_and_history(both: Both) -> None:
