@@ -45,8 +45,10 @@ class Profile(NamedTuple):
     """Whether an attention in float is written as one operator, of operator set 23."""
 
 
-QUANTIZED = ("int8", "int4")
+QUANTIZED = ("int8", "int8-bf16", "int4")
 """Precisions of files whose weights at least are stored in so many bits."""
+STORED = {"int8-bf16": "int8"}
+"""What the file is stored in, where a precision says besides what the rest of it runs in."""
 
 NUMERICS: dict[str, Numerics] = {
     numerics.name: numerics
@@ -84,6 +86,11 @@ PROFILES: dict[str, Profile] = {
         ),
     )
 }
+
+
+def stored_precision(precision: str) -> str:
+    """The precision of the file that is run: ``int8`` of ``int8-bf16``, any other is its own."""
+    return STORED.get(precision, precision)
 
 
 def has_blocks(profile: str) -> bool:

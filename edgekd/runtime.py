@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from edgekd.plugins import Plugin
 
-Precision = Literal["fp32", "bf16", "fp16", "int8", "int4"]
+Precision = Literal["fp32", "bf16", "fp16", "int8", "int8-bf16", "int4"]
 """``int8`` is the Q/DQ file of the target's profile, or one whose weights alone are in 8 bits; ``int4`` one whose weights
-alone are in 4. What is not quantized in it runs in fp32."""
+alone are in 4. What is not quantized in it runs in fp32, of ``int8-bf16`` in bf16."""
 Shapes = Mapping[str, tuple[int, ...]]
 """The whole shape of each input by its name."""
 Files = Mapping[str, Path]

@@ -38,7 +38,8 @@ def dataset(image: Image = IMAGE, labels: tuple[str, ...] = LABELS) -> Dataset:
 
 def row(name: str = "onnxruntime-fp32-1t", **other: Any) -> dict[str, Any]:
     """One measured row."""
-    runtime, precision, _ = name.removeprefix("teacher-").split("-")
+    runtime, _, rest = name.removeprefix("teacher-").partition("-")
+    precision = rest.rpartition("-")[0]
     return {
         "name": name,
         "model": "teacher" if name.startswith("teacher-") else "student",

@@ -13,6 +13,7 @@ from edgekd.bench.status import OK
 from edgekd.bench.status import REFUSED
 from edgekd.bench.status import Status
 from edgekd.profile import QUANTIZED
+from edgekd.profile import stored_precision
 from edgekd.units import percent_text
 
 if TYPE_CHECKING:
@@ -156,7 +157,8 @@ def judge_answers(
     Args:
         metrics: of the task on the validation samples, the score first.
         found: how far the engine's outputs are from the trained model's; of a quantized one, with its roundings.
-        precision: fp32 must give the trained model's own answers, int8 and int4 must round as it does: they are judged in quantization steps.
+        precision: fp32 must give the trained model's own answers, int8 and int4 must round as it does: they are judged in quantization
+            steps. Whatever runs in 16 bits, alone or beside int8, is told by how far it is off, and judged by the score.
         tolerance: of fp32 outputs, see `float_allowance`.
         steps: by output, how far a number of a quantized model moves by one code of its last layer's input.
         noise: what rounding alone does to the trained model.
@@ -171,12 +173,17 @@ def judge_answers(
     fault = ""
     if precision == EXACT:
         fault = _not_equal(found, tolerance)
-    elif precision in QUANTIZED and (steps or noise.rms):
+    elif is_exact_beside(precision) and (steps or noise.rms):
         fault = _not_rounded_alike(found, steps, noise)
     known = [each.steps for each in outputs.values() if each.steps is not None]
     worst = max(known, default=None)
     status = Status(FAILED, fault) if fault else Status()
     return Answers(metrics, found.max_abs, found.rms, found.mean_agreement, status, worst, outputs)
+
+
+def is_exact_beside(precision: str) -> bool:
+    """Whether a quantized model's other numbers are fp32, so that its engine differs from it by roundings alone."""
+    return precision in QUANTIZED and stored_precision(precision) == precision
 
 
 def _not_equal(found: Differences, tolerance: float) -> str:

@@ -13,6 +13,7 @@ from edgekd.bench.jobs import Spec
 from edgekd.bench.status import offered_text
 from edgekd.device import OUT
 from edgekd.device import input_path
+from edgekd.profile import stored_precision
 from edgekd.runtime import Runtime
 from edgekd.runtimes import RUNTIMES
 from edgekd.runtimes import find_entry
@@ -64,7 +65,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
 def why_no_label(model: Path, precision: str) -> str | None:
     """Why an admitted file may not be called by `precision`, which says int8 or int4 of a float one or the other
     way round; None if it may."""
-    contents = numerics.read_contents(model)
+    contents, precision = numerics.read_contents(model), stored_precision(precision)
     if contents.block_bits and not numerics.is_quantized(contents):
         stored = numerics.name_numerics(contents, ())
         return None if precision == stored else f"its weights are stored in {stored}"

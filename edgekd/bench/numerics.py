@@ -30,6 +30,7 @@ from edgekd.admission.message import Reader
 from edgekd.errors import InputError
 from edgekd.graph import ELEMENTS
 from edgekd.profile import QUANTIZED
+from edgekd.profile import stored_precision
 from edgekd.runtimes import find_entry
 from edgekd.value_info import Value
 
@@ -241,7 +242,7 @@ def make_labels(where: str, asked: Sequence[str], found: str, runtime: str) -> l
     for precision in asked:
         if (
             (precision in QUANTIZED or found in QUANTIZED)
-            and precision != found
+            and stored_precision(precision) != found
             or (keeps and precision == PLAIN and found not in (PLAIN, *QUANTIZED))
         ):
             raise InputError(

@@ -12,6 +12,7 @@ from edgekd.bundle.models import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.profile import stored_precision
 
 
 def prepare_engine(
@@ -54,10 +55,12 @@ def prepare_engine(
 
 
 def _precisions(found: BundledModel, runtime: str) -> list[str]:
-    """Return what the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is."""
+    """Return what the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is, with what is not
+    quantized in fp32 where an engine has nothing better."""
     chosen = found.chosen
-    if chosen.profile or chosen.precision == "int8":  # made by a step, or a file that came so
-        return [chosen.precision]
+    stored = stored_precision(chosen.precision)
+    if chosen.profile or stored == "int8":  # made by a step, or a file that came so
+        return list(dict.fromkeys([chosen.precision, stored]))
     wanted = [chosen.precision, "fp32"] if runtime == chosen.runtime else ["fp32"]
     return list(dict.fromkeys(wanted))
 

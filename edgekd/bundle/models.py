@@ -17,6 +17,7 @@ from edgekd.bundle.manifest import MODEL
 from edgekd.bundle.manifest import ChosenCandidate
 from edgekd.bundle.manifest import Tolerance
 from edgekd.errors import InputError
+from edgekd.profile import stored_precision
 
 SHARED = ("fp32", "int8", "int4")
 """Precisions in which every engine must give the trained model's own answers."""
@@ -90,8 +91,10 @@ def stated_tolerance(
     tolerance: Mapping[str, Tolerance], runtime: str, precision: str
 ) -> Tolerance | None:
     """Return what the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
-    asks of another: all are held to the same model."""
+    asks of another: all are held to the same model. What it asks of int8 beside bf16 holds for int8 alone, too: that is nearer."""
     if precision not in SHARED or f"{runtime}/{precision}" in tolerance:
         return tolerance.get(f"{runtime}/{precision}")
-    others = (asked for name, asked in tolerance.items() if name.endswith(f"/{precision}"))
-    return next(others, None)
+    named = {name: name.partition("/")[2] for name in tolerance}
+    exact = [tolerance[name] for name, each in named.items() if each == precision]
+    rounded = [tolerance[n] for n, each in named.items() if stored_precision(each) == precision]
+    return next(iter([*exact, *rounded]), None)

@@ -205,12 +205,13 @@ def _write_engine(
     from edgekd.bench.build import build_engine
     from edgekd.errors import InputError
     from edgekd.errors import MachineError
+    from edgekd.profile import stored_precision
     from edgekd.units import bytes_text
 
     if goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
         raise InputError(f"{goal}: exists already, want a new folder", hint="-o OTHER")
     model = _delivered(run, found, _exported(row))
-    precision = row.precision if row is not None and row.profile else "fp32"
+    precision = stored_precision(row.precision) if row is not None and row.profile else "fp32"
     if row is not None and row.runtime == runtime:
         precision = row.precision
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:

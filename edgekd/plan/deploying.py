@@ -21,6 +21,7 @@ from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.plan import wiring
 from edgekd.profile import QUANTIZED
+from edgekd.profile import stored_precision
 from edgekd.recipe import Recipe
 from edgekd.recipe import quantization
 from edgekd.runtimes import RUNTIMES
@@ -94,8 +95,9 @@ def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candi
             profile = profiles_of.get(target.runtime)
             asked = target.precisions() if model == STUDENT else REFERENCE_PRECISIONS
             for precision in asked:
-                mine = profile if precision == rounded else None
-                as_it_is = precision == roles.INT8 and roles.is_quantized_file(recipe)
+                stored = stored_precision(precision)
+                mine = profile if stored == rounded else None
+                as_it_is = stored == roles.INT8 and roles.is_quantized_file(recipe)
                 if precision in QUANTIZED and mine is None and not as_it_is:
                     continue
                 yield Candidate(

@@ -8,6 +8,7 @@ from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.profile import stored_precision
 from edgekd.recipe import Recipe
 from edgekd.recipe import quantization
 from edgekd.recipe.target import AUTO
@@ -44,7 +45,9 @@ def all_profiles(recipe: Recipe, targets: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _of(target: Target, rounded: str | None, listed: tuple[str, ...], device: Device) -> str | None:
-    if target.precision != AUTO and rounded not in target.precision:
+    if target.precision != AUTO and rounded not in {
+        stored_precision(each) for each in target.precision
+    }:
         return None
     if target.profile != AUTO:
         return target.profile

@@ -8,6 +8,7 @@ from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
 from edgekd.bench.roles import MeasuredRole
 from edgekd.bench.roles import find_reference
+from edgekd.profile import stored_precision
 from edgekd.recipe import Recipe
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import Quantization
@@ -48,8 +49,8 @@ def file_labels(recipe: Recipe) -> set[str]:
 def is_quantized_file(recipe: Recipe) -> bool:
     """Return whether the student is a user's file that was quantized before: int8 alone is asked, and no step makes it."""
     is_made = any(isinstance(step, Quantization) for step in recipe.steps)
-    asked = {target.precision for target in recipe.targets}
-    return LOADED in file_labels(recipe) and not is_made and asked == {(INT8,)}
+    asked = {stored_precision(each) for target in recipe.targets for each in target.precisions()}
+    return LOADED in file_labels(recipe) and not is_made and asked == {INT8}
 
 
 def has_control(recipe: Recipe) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekd.errors import InputError
 from edgekd.plan import roles
+from edgekd.profile import stored_precision
 from edgekd.recipe import Recipe
 from edgekd.recipe.steps import Quantization
 
@@ -30,7 +31,7 @@ def leave_unchanged(recipe: Recipe, obstacle: str) -> Recipe:
 
 
 def take_quantized(recipe: Recipe, obstacle: str) -> Recipe:
-    """The recipe of a file that was quantized before: it is measured in int8, as it is.
+    """The recipe of a file that was quantized before: it is measured in int8, as it is, whatever the rest of it runs in.
 
     Args:
         recipe: whose student is the file.
@@ -40,13 +41,15 @@ def take_quantized(recipe: Recipe, obstacle: str) -> Recipe:
         InputError: if another step would change it, or a target does not ask for int8.
     """
     _require_no_change(recipe, obstacle)
+    targets = []
     for number, target in enumerate(recipe.targets):
-        if roles.INT8 not in target.precisions():
+        own = [each for each in target.precisions() if stored_precision(each) == roles.INT8]
+        if not own:
             raise InputError(
                 f"targets.{number}.precision: got no int8 for {recipe.student.model}: {obstacle}",
                 hint="precision: [int8] measures the file as it is",
             )
-    targets = [each.model_copy(update={"precision": (roles.INT8,)}) for each in recipe.targets]
+        targets.append(target.model_copy(update={"precision": tuple(own)}))
     return recipe.model_copy(update={"learn": (), "targets": tuple(targets)})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from edgekd.learn.quantize_settings import BlockSettings
 from edgekd.profile import QUANTIZED
 from edgekd.profile import has_blocks
+from edgekd.profile import stored_precision
 from edgekd.recipe.learning import QuantizeStep
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import find_quantization
@@ -120,7 +121,8 @@ def _target(
     if listed is None:
         for precision in asked:
             want = "want a `quantize` step at the end of learn"
-            want += f" with weights: {precision}" if precision != INT8 else ""
+            stored = stored_precision(precision)
+            want += f" with weights: {stored}" if stored != INT8 else ""
             yield (*key, "precision"), f"got {precision!r}, {want}"
         if not asked and target.profile != AUTO:
             want = "want a `quantize` step at the end of learn"
@@ -128,7 +130,7 @@ def _target(
         return
     left = usable_profiles(target.runtime, listed)
     for precision in asked:
-        if precision != rounded:
+        if stored_precision(precision) != rounded:
             yield (*key, "precision"), f"got {precision!r}, want {rounded!r}, as learn quantizes"
     if target.profile != AUTO and target.profile not in left:
         who = (

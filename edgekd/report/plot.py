@@ -22,7 +22,7 @@ from edgekd.task import Scale
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 """Okabe and Ito 2008: told apart by colour-blind readers too."""
-MARKERS = {"fp32": "o", "bf16": "s", "fp16": "^", "int8": "D", "int4": "P"}
+MARKERS = {"fp32": "o", "bf16": "s", "fp16": "^", "int8": "D", "int8-bf16": "d", "int4": "P"}
 STYLE = {
     "svg.hashsalt": "edgekd",
     "svg.fonttype": "none",

@@ -29,7 +29,7 @@ BUILT_IN: dict[str, RuntimeEntry] = {
         "edgekd.runtimes.openvino",
         "openvino",
         "openvino",
-        ("fp32", "bf16", "fp16", "int8", "int4"),
+        ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int4"),
         "OpenVINO on the CPU",
         profiles=("openvino", "x86", "x86-no-vnni", "weight-blocks"),
     ),

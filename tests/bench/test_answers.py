@@ -78,6 +78,8 @@ def test_int8_is_judged_in_steps_and_not_in_logits() -> None:
     fine = judged(want + np.float32(0.1), want, "int8", step=0.01)
     assert fine.status.word == "ok" and fine.steps == pytest.approx(10, rel=1e-3)
     assert judged(want + np.float32(0.2), want, "int8", step=0.01).status.reason
+    beside = judged(want + np.float32(0.45), want, "int8-bf16", step=0.1)
+    assert beside.status.word == "ok" and beside.steps == pytest.approx(4.5, rel=1e-4)
     broken = np.full_like(want, np.nan)
     assert judged(broken, want, "int8", step=0.1).status.reason.startswith("logits: nan")
     assert judged(want, want, "fp32").steps is None

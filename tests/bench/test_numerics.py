@@ -133,6 +133,7 @@ def test_labels() -> None:
 
     assert labels((), "fp32", "onnxruntime") == [("fp32", "")]
     assert labels((), "int8", "openvino") == [("int8", "")]
+    assert labels(("int8", "int8-bf16"), "int8", "openvino") == [("int8", ""), ("int8-bf16", "")]
     # ONNX Runtime keeps float16, OpenVINO computes it in the float it is told
     assert labels((), "fp16", "onnxruntime") == [("fp32", "fp16")]
     assert labels((), "fp16", "openvino") == [("fp32", "")]
@@ -143,6 +144,7 @@ def test_labels() -> None:
     ("asked", "found", "runtime"),
     [
         ("int8", "fp32", "onnxruntime"),
+        ("int8-bf16", "fp32", "openvino"),
         ("int8", "fp16", "openvino"),
         ("fp32", "int8", "onnxruntime"),
         ("bf16", "int8", "openvino"),

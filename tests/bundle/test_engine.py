@@ -79,6 +79,7 @@ def test_a_quantized_file_is_int8_wherever_it_runs(tmp_path: Path) -> None:
     [
         ("openvino-bf16-1t", "openvino", ["openvino-bf16", "openvino-fp32"]),
         ("openvino-bf16-1t", "onnxruntime", ["onnxruntime-fp32"]),
+        ("openvino-int8-bf16-1t", "openvino", ["openvino-int8-bf16", "openvino-int8"]),
         ("openvino-fp32-1t", "openvino", ["openvino-fp32"]),
         ("openvino-bf16-1t", None, ["openvino-bf16", "openvino-fp32", "onnxruntime-fp32"]),
     ],
@@ -99,4 +100,4 @@ def test_the_chosen_precision_is_tried_before_float32_and_on_the_chosen_engine_a
     monkeypatch.setattr(bundle_engine, "build_engine", refuse)
     why = ready(tmp_path, runtime, rows=[bundle_example.row(chosen)], chosen=chosen)
     assert [one for one in tried if one.split("-")[0] in ("openvino", "onnxruntime")] == want
-    assert isinstance(why, str) and f"no {want[-1].replace('-', ' in ')}" in why
+    assert isinstance(why, str) and f"no {want[-1].replace('-', ' in ', 1)}" in why

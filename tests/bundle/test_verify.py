@@ -114,6 +114,10 @@ def test_stated_asks_float32_of_engines_that_were_not_measured() -> None:
     assert models.stated_tolerance(known, "onnxruntime", "fp32") == fp32
     assert models.stated_tolerance(known, "onnxruntime", "bf16") is None
     assert models.stated_tolerance({"openvino/bf16": bf16}, "openvino", "fp32") is None
+    beside = {"openvino/int8-bf16": bf16}
+    assert models.stated_tolerance(beside, "openvino", "int8") == bf16
+    assert models.stated_tolerance({**beside, "b/int8": fp32}, "openvino", "int8") == fp32
+    assert models.stated_tolerance({"b/int8": fp32}, "openvino", "int8-bf16") is None
 
 
 def test_no_torch(tmp_path: Path) -> None:

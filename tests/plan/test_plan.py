@@ -163,6 +163,9 @@ def test_two_targets_of_one_scheme_share_what_is_learned(tmp_path: Path) -> None
     compiled = {"onnxruntime": "x86", "openvino": "openvino"}
     for runtime, profile in compiled.items():
         takes = steps[f"compile-student-{runtime}-int8"].takes
+        beside = steps.get(f"compile-student-{runtime}-int8-bf16")
+        assert (beside is not None) == (runtime == "openvino")
+        assert beside is None or beside.takes == takes  # the same file
         assert takes["model"] == (f"export-student-{profile}", "model.onnx")
         assert steps["measure"].takes[f"student-{profile}/golden"][0] == f"export-student-{profile}"
     assert steps["compile-student-openvino-fp32"].takes["model"][0] == "export-student"

@@ -57,6 +57,8 @@ def test_no_int8_no_profile() -> None:
     assert profiles.target_profiles(recipe(target, quantized=False), BOARD) == {}
     fp32 = Target(runtime="openvino", precision=("fp32",))
     assert profiles.target_profiles(recipe(fp32), BOARD) == {}
+    beside = Target(runtime="openvino", precision=("int8-bf16",))
+    assert profiles.target_profiles(recipe(beside), BOARD).keys() == {"openvino"}
 
 
 def test_a_list_limits_the_choice_and_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:

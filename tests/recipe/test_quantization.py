@@ -49,6 +49,9 @@ def test_weights_in_blocks_are_measured_by_their_name() -> None:
     as_int8 = read("learn.1.weights=int8", "targets.0.precision=[fp32, int8]")
     names = [one.name for one in deploying.candidates(as_int8, chosen)]
     assert "student-onnxruntime-int8" in names and not any(name.endswith("int4") for name in names)
+    beside = read("learn.1.weights=int8", "targets.0.precision=[fp32]", "targets.1.precision=auto")
+    names = [one.name for one in deploying.candidates(beside, chosen) if one.profile]
+    assert names == ["student-openvino-int8", "student-openvino-int8-bf16"]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,7 @@ def test_weights_in_blocks_are_measured_by_their_name() -> None:
         ("learn.1.profiles=[x86]", "got 'x86', which no target runs"),
         ("targets.0.precision=[int8]", "got 'int8', want 'int4', as learn quantizes"),
         ("targets.0.profile=x86", "got 'x86'"),
+        ("targets.0.precision=[int8-bf16]", "got 'int8-bf16', want 'int4', as learn quantizes"),
         (
             "learn.1={step: quantize, group: 64}",
             "learn.1.group: got 64, want weights: int4 or int8",

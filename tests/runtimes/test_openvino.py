@@ -109,6 +109,37 @@ def test_bf16_computes_in_bf16(tmp_path: Path) -> None:
     assert openvino.kernels(made, "fp32").get("Convolution f32") == 1
 
 
+def test_beside_int8_the_rest_computes_in_bf16(tmp_path: Path) -> None:
+    """A convolution whose weights are not quantized is no part of int8."""
+    if "int8-bf16" not in openvino.precisions():
+        pytest.skip("this CPU has no bf16")
+    path = islands_example.write(tmp_path / "net.onnx", islands_example.float_weights)
+    feeds, counted, answered = {"x": islands_example.inputs()}, {}, {}
+    for precision in ("int8", "int8-bf16"):
+        made = openvino.build(path, tmp_path, precision)
+        counted[precision] = openvino.kernels(made, precision)
+        session = openvino.load(made, precision, 1)
+        (answered[precision],) = session.run(feeds)
+        assert [one["op"] for one in openvino.islands(made, precision)]
+    assert counted["int8"].get("Convolution f32") == 1
+    assert counted["int8-bf16"].get("Convolution bf16") == 1
+    assert "Convolution f32" not in counted["int8-bf16"]
+    integers = [
+        {k: n for k, n in each.items() if " u8" in k or " i8" in k} for each in counted.values()
+    ]
+    assert integers[0] == integers[1] and integers[0]
+    assert 0 <= np.abs(answered["int8"] - answered["int8-bf16"]).max() < 0.1
+
+
+def test_both_instructions_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr("openvino.Core", Core)
+    assert openvino.precisions() == ("fp32", "int8", "int4")
+
+
 def test_a_precision_that_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "precisions", lambda: ("fp32",))
     with pytest.raises(ValueError, match="got 'fp16', want one of fp32"):

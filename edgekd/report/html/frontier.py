@@ -21,7 +21,7 @@ from edgekd.units import bytes_text
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380.0, 68.0, 588.0, 40.0, 332.0
 SIZE = 6.0
-CORNERS = {"fp32": 0, "bf16": 4, "fp16": 3, "int8": -4, "int4": -3}
+CORNERS = {"fp32": 0, "bf16": 4, "fp16": 3, "int8": -4, "int8-bf16": -6, "int4": -3}
 """Shape by precision: 0 is a circle, -4 a square on its corner."""
 PLACES = [(dx, dy) for dy in (-14, 22, -30, 38) for dx in (0, -40, 40)]
 

@@ -13,6 +13,7 @@ from typing import Any
 from edgekd import admission
 from edgekd import graph
 from edgekd.islands import layers
+from edgekd.profile import stored_precision
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Shapes
@@ -27,14 +28,22 @@ from edgekd.runtimes.openvino.stream import make_stateful
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
-HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32", "int4": "f32"}
+HINTS = {
+    "fp32": "f32",
+    "bf16": "bf16",
+    "fp16": "f16",
+    "int8": "f32",
+    "int8-bf16": "bf16",
+    "int4": "f32",
+}
 """Int8 and int4 are in the file; the hint is for what is not quantized in it."""
-CAPABILITIES: dict[Precision, str] = {
-    "fp32": "FP32",
-    "bf16": "BF16",
-    "fp16": "FP16",
-    "int8": "INT8",
-    "int4": "INT8",
+CAPABILITIES: dict[Precision, tuple[str, ...]] = {
+    "fp32": ("FP32",),
+    "bf16": ("BF16",),
+    "fp16": ("FP16",),
+    "int8": ("INT8",),
+    "int8-bf16": ("INT8", "BF16"),
+    "int4": ("INT8",),
 }
 """Weights in 4 bits are read for products in int8."""
 
@@ -51,7 +60,7 @@ def precisions() -> tuple[Precision, ...]:
     import openvino
 
     offered = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return tuple(name for name, word in CAPABILITIES.items() if word in offered)
+    return tuple(name for name, words in CAPABILITIES.items() if {*words} <= {*offered})
 
 
 def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
@@ -190,8 +199,8 @@ def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
 
 
 def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, str]]:
-    """Layers that compute in float between int8 ones; none unless the precision is int8."""
-    if precision != "int8":
+    """Layers that compute in float between int8 ones; none unless the file is in int8."""
+    if stored_precision(precision) != "int8":
         return []
     import openvino
 
