@@ -75,7 +75,11 @@ def test_the_schema_takes_what_stands_alone() -> None:
         ("learn.0.losses", "kl", "write kd, "),
         ("learn.0.losses.0", "{name: kd, alpha: 0.9}", "write a weight beside each loss"),
         ("targets", "tflite", "write onnxruntime or openvino"),
-        ("targets.0.precision", "fp33", "want 'fp32', 'bf16', 'fp16', 'int8' or 'int4'"),
+        (
+            "targets.0.precision",
+            "fp33",
+            "want 'fp32', 'bf16', 'fp16', 'int8', 'int8-bf16' or 'int4'",
+        ),
         ("data", "mnist", "write fashion-mnist or digits"),
         ("learn", "ptq", "write quantize, and train: null beside it"),
         ("student.train.bs", "64", "got it beside 'batch_size', want one of them"),
