@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from edgekd.field import RaggedRows
+from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.learn.knowledge.filling import Answer
 from edgekd.learn.knowledge.reading import PlaceAnswers
 from edgekd.learn.knowledge.rows import CutLogits
@@ -36,6 +38,8 @@ class Places(NamedTuple):
     lengths: NDArray[np.int64]
     """[samples], places of each."""
     classes: int
+    target: str = ""
+    """Of which only the places that count are stored; empty where all tokens are."""
 
     @property
     def values(self) -> int:
@@ -59,22 +63,48 @@ def find_places(
     for name, field in dataset.inputs.items():
         values = rows[name]
         named = any(axis.name == shape[1] for axis in field.axes(name))
+        masked = dataset.targets.get(outputs[0].target)
+        if isinstance(masked, MaskedTokens):
+            asked = rows[outputs[0].target]
+            assert isinstance(asked, RaggedRows)
+            return Places(masked.count_masked(asked), int(shape[2]), outputs[0].target)
         if named and isinstance(values, RaggedRows):
             return Places(values.lengths, int(shape[2]))
     return None
 
 
-def take_places(logits: Tensor, lengths: NDArray[np.int64], settings: KnowledgeSettings) -> Answer:
-    """What is stored of logits [B, L, V]: of each sample as many rows as it is long, one sample behind the other.
+def locate_rows(
+    lengths: NDArray[np.int64], targets: Mapping[str, NDArray[Any]]
+) -> NDArray[np.bool_]:
+    """Find where the stored rows of a batch belong, [B, L]: at the places of which a target says that they count, if those
+    are as many of each sample; else at the first ones.
+
+    Of answers to all tokens both are the same, since no more can count.
+
+    Args:
+        lengths: [B], rows of each sample.
+        targets: of the batch.
+    """
+    for target in targets.values():
+        if target.ndim == 2 and target.dtype.kind in "iu" and len(target) == len(lengths):
+            counting: NDArray[np.bool_] = target >= 0
+            if np.array_equal(counting.sum(1), lengths):
+                return counting
+    return np.asarray(np.arange(lengths.max(initial=0)) < lengths[:, None])
+
+
+def take_places(logits: Tensor, there: NDArray[np.bool_], settings: KnowledgeSettings) -> Answer:
+    """What is stored of logits [B, L, V]: a row for each place of `there` [B, L], one sample behind the other.
 
     Raises:
         ValueError: if they are of fewer places than that.
     """
     classes = logits.shape[-1]
-    if logits.ndim != 3 or logits.shape[1] < lengths.max(initial=0):
+    if logits.ndim != 3 or logits.shape[1] < there.shape[1]:
         got = f"logits {list(logits.shape)}"
-        raise ValueError(f"teacher: got {got}, want [batch, {lengths.max(initial=0)}, classes]")
-    parts = [one[:length] for one, length in zip(logits, lengths.tolist(), strict=True)]
+        raise ValueError(f"teacher: got {got}, want [batch, {there.shape[1]}, classes]")
+    chosen = torch.from_numpy(there).to(logits.device)
+    parts = [one[: there.shape[1]][own] for one, own in zip(logits, chosen, strict=True)]
     if not settings.cuts(classes):
         return (torch.cat(parts).float().cpu().numpy(),)
     cut = list(_cut(parts, settings))
@@ -92,11 +122,17 @@ def _cut(parts: Sequence[Tensor], settings: KnowledgeSettings) -> Iterator[TopKL
             yield cut_logits(few, settings.top_k, temperature=settings.temperature)
 
 
-def pad_answers(answers: PlaceAnswers, temperature: float) -> Tensor | TopKLogits:
-    """Stored answers to the places of samples as a batch has them, [B, L, V], L the longest; what fills up counts for
-    nothing, and has logits of 0 or one class alone."""
-    lengths = answers.lengths
-    there = np.arange(lengths.max(initial=0)) < lengths[:, None]
+def pad_answers(
+    answers: PlaceAnswers, there: NDArray[np.bool_], temperature: float
+) -> Tensor | TopKLogits:
+    """Stored answers to the places of samples as a batch has them, [B, L, V]; what fills up counts for nothing, and has
+    logits of 0 or one class alone.
+
+    Args:
+        answers: of a batch.
+        there: [B, L], where they belong.
+        temperature: at which the weight of what is not stored is exact.
+    """
     stored = answers.logits
     if not isinstance(stored, CutLogits):
         return torch.from_numpy(_fill(stored, there))

@@ -5,6 +5,8 @@ A loss that means over the batch then means over all places of all samples that 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -58,3 +60,17 @@ def to_rows(logits: Tensor, class_axis: int, counting: Tensor | None = None) -> 
 def target_rows(target: Tensor, counting: Tensor) -> Tensor:
     """The classes [P] at the places that count, as `to_rows` orders them."""
     return target[counting].to(torch.int64)
+
+
+def take_tokens(whole: Any, mask: Tensor | None) -> Any:
+    """Logits of every place of a batch [B, N, V] as rows [P, V] of those where there is a token; stored ones, too.
+
+    Raises:
+        ValueError: if they are no logits of tokens.
+    """
+    if whole is None or mask is None or tuple(whole.shape[:-1]) != tuple(mask.shape):
+        got = "none" if whole is None else f"{tuple(whole.shape)}"
+        raise ValueError(f"all_tokens: got logits {got}, want a row for every token of a text")
+    if not isinstance(whole, Tensor):
+        return whole[mask != 0]
+    return to_rows(whole, whole.ndim - 1, mask != 0)

@@ -96,6 +96,9 @@ class Term(Settings):
     labelled_only: bool = omit_default(False)
     """Whether tokens (or samples) of a negative label count for nothing, for losses of language models:
     prompts and padding."""
+    all_tokens: bool = omit_default(False)
+    """Whether answers are compared at every token that is no padding, not at those alone that have a label: where some are
+    masked, at those that are not, too, as DistilBERT was trained (Sanh et al. 2019)."""
     layers: Annotated[Layers, BeforeValidator(parse_layers)] = omit_default("auto")
     """Which layers are compared, for losses that look inside the networks."""
 
@@ -107,6 +110,7 @@ class Term(Settings):
             layers=self.layers != "auto",
             standardize=self.standardize,
             labelled_only=self.labelled_only,
+            all_tokens=self.all_tokens,
         )
         return self
 

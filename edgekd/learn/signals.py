@@ -223,7 +223,13 @@ def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
 
 
 def require_words(
-    name: str, member: Member, *, layers: bool, standardize: bool, labelled_only: bool
+    name: str,
+    member: Member,
+    *,
+    layers: bool,
+    standardize: bool,
+    labelled_only: bool,
+    all_tokens: bool,
 ) -> None:
     """Refuse what a recipe says beside a loss that has no use for it.
 
@@ -233,6 +239,7 @@ def require_words(
         layers: whether it names layers.
         standardize: whether logits are to be standardized.
         labelled_only: whether it is to count labelled tokens alone.
+        all_tokens: whether it is to count all of them.
 
     Raises:
         ValueError: naming the word.
@@ -245,3 +252,14 @@ def require_words(
         raise ValueError(f"standardize: got it for {name!r}, which takes no teacher's logits")
     if labelled_only and member.built_in and not member.over_tokens:
         raise ValueError(f"labelled_only: got it for {name!r}, which is no loss over tokens")
+    if all_tokens and labelled_only:
+        raise ValueError(f"all_tokens: got it beside labelled_only for {name!r}, want one of them")
+    if all_tokens and (
+        "teacher_logits" not in needs(member) or set(LABELS_OF) & set(needs(member))
+    ):
+        why = (
+            "compares with labels"
+            if set(LABELS_OF) & set(needs(member))
+            else "takes no teacher's logits"
+        )
+        raise ValueError(f"all_tokens: got it for {name!r}, which {why}")

@@ -33,6 +33,7 @@ from edgekd.learn.method.taps import Taps
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel.in_step import InStep
 from edgekd.learn.places import Places
+from edgekd.learn.places import locate_rows
 from edgekd.learn.places import take_places
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
@@ -215,10 +216,11 @@ def _build_ask_places(
         for indices in batches:
             if in_step is not None:
                 in_step.ask()
-            inputs = samples.batch(indices, view).inputs
-            asked = (inputs, resolved.precision, resolved.channels_last)
+            batch = samples.batch(indices, view)
+            asked = (batch.inputs, resolved.precision, resolved.channels_last)
             (logits,) = answers.run_batch(teacher, *asked)
-            yield take_places(logits, places.lengths[indices], settings)
+            targets = {places.target: batch.targets[places.target]} if places.target else {}
+            yield take_places(logits, locate_rows(places.lengths[indices], targets), settings)
 
     return ask
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from edgekd import dataset
 from edgekd.dataset import Dataset
+from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.learn import task_fit
 from edgekd.learn.knowledge.choosing import LayerChoice
 from edgekd.learn.knowledge_settings import EXACT
@@ -144,7 +145,9 @@ def _answer_bytes(recipe: Recipe, about: Dataset | None) -> int | None:
     usual = {axis.name: axis.usual for axis in interface.axes}.get(str(end.shape[1]))
     if usual is None:
         return None
-    return PLACES_BYTES + usual * stored.row_bytes(int(end.shape[2]))
+    target = about.targets.get(end.target)
+    places = max(1, round(target.share * usual)) if isinstance(target, MaskedTokens) else usual
+    return PLACES_BYTES + places * stored.row_bytes(int(end.shape[2]))
 
 
 def _measure_answer(

@@ -193,6 +193,7 @@ def _distillation(
     inside = [term.loss.name for term in words.losses if term_reads_layers(term, "teacher")]
     reused = find_reuse_term(words.losses)
     why += [f"loss {reused.loss.name} takes its classifier"] if reused is not None else []
+    why += _compare_all(words.losses)
     may_store = bool(inside and hears and not why)
     if inside and not (may_store and words.knowledge == "stored"):
         why.append(f"loss {inside[0]} reads its layers")
@@ -223,7 +224,7 @@ def _distillation(
 
 def _quantization(
     label: str, key: Key, words: QuantizeStep, has_teacher: bool, student: Student
-) -> Quantization:
+) -> LearningStep:
     """A quantized student hears the recipe's teacher where it learns and names it; itself it hears anyway. A user's
     file is calibrated and learns only where the recipe says how."""
     if student.is_file and "train" not in words.model_fields_set:
@@ -233,7 +234,7 @@ def _quantization(
     if not has_teacher and "teachers" not in words.model_fields_set:
         words = words.model_copy(update={"teachers": THE_STUDENT})
     heard = words.train is not None and THE_TEACHER[0] in words.teachers
-    return Quantization(
+    step = Quantization(
         label=label,
         key=key,
         losses=words.losses,
@@ -241,6 +242,12 @@ def _quantization(
         answers=words.knowledge if heard else "none",
         words=words,
     )
+    return _ask_live(step) if _compare_all(words.losses) else step
+
+
+def _compare_all(losses: Sequence[Term]) -> list[str]:
+    """Why answers are not stored, of losses that compare them where a task stores none: at tokens without a label."""
+    return [f"loss {term.loss.name} compares all tokens" for term in losses if term.all_tokens]
 
 
 def distillations(steps: Iterable[LearningStep]) -> list[Distillation]:

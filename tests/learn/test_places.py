@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from edgekd.dataset import Dataset
+from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.number import Number
 from edgekd.fields.tokens import Tokens
@@ -33,6 +35,7 @@ from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.task import interface_of
 from edgekd.tasks.language_modelling import TASK
+from edgekd.tasks.masked_language_modelling import TASK as MASKED
 from edgekd.tasks.segmentation import TASK as SEGMENTATION
 
 VOCABULARY = 50
@@ -144,7 +147,8 @@ def test_several_teachers_are_combined_with_all_classes(tmp_path: Path) -> None:
 def test_what_fills_up_names_each_class_once(tmp_path: Path) -> None:
     made = store(tmp_path / "cut", KnowledgeSettings(top_k=6))
     _, reader = open_shards(made, "knowledge")
-    padded = pad_answers(reader.read_places(0, np.array([2, 1])), 1.0)
+    found = reader.read_places(0, np.array([2, 1]))
+    padded = pad_answers(found, places_of.locate_rows(found.lengths, {}), 1.0)
     assert isinstance(padded, TopKLogits) and padded.indices.shape == (2, 9, 6)
     assert all(len(set(row)) == 6 for row in padded.indices.reshape(-1, 6).tolist())
     assert torch.isfinite(padded.spread()).all()
@@ -152,4 +156,59 @@ def test_what_fills_up_names_each_class_once(tmp_path: Path) -> None:
 
 def test_answers_of_fewer_places_are_refused() -> None:
     with pytest.raises(ValueError, match=r"want \[batch, 5, classes\]"):
-        places_of.take_places(torch.zeros(1, 4, 9), np.array([5]), KnowledgeSettings())
+        places_of.take_places(torch.zeros(1, 4, 9), np.ones((1, 5), bool), KnowledgeSettings())
+
+
+def masked_samples() -> Samples:
+    plain, masking = samples(), MaskedTokens(vocabulary=VOCABULARY, mask_token=49, share=0.4)
+    text = plain.rows["text"]
+    assert isinstance(text, RaggedRows)
+    asked = np.where(np.asarray(text.values) % 7 == 0, -100, text.values)  # some are special
+    asked[text.offsets[:-1]] = text.values[text.offsets[:-1]]
+    return Samples(
+        dataset=Dataset(
+            task="masked-language-modelling",
+            inputs=plain.dataset.inputs,
+            targets={"masked_tokens": masking},
+            counts={"train": len(LENGTHS)},
+        ),
+        rows={"text": text, "masked_tokens": RaggedRows(asked, text.offsets)},
+        views=Views(count=3),
+        seed=4,
+    )
+
+
+@pytest.mark.parametrize("most", [2**25, 1])
+def test_of_masked_tokens_the_answers_to_them_alone_are_stored_and_stand_in_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(answers, "MOST_OUTPUT_VALUES", most)
+    given, teacher = masked_samples(), Teacher()
+    outputs = interface_of(MASKED, given.dataset).outputs
+    found = find_places(given.dataset, given.rows, outputs)
+    assert found is not None and found.target == "masked_tokens"
+    counts = given.dataset.targets["masked_tokens"].count_masked(given.rows["masked_tokens"])  # type: ignore[attr-defined]
+    assert found.lengths.tolist() == counts.tolist() and counts.sum() < 0.6 * sum(LENGTHS)
+    for settings in (KnowledgeSettings(encoding="fp32"), KnowledgeSettings(top_k=6)):
+        folder = tmp_path / settings.encoding
+        folder.mkdir()
+        made = teacher_answers.fill_knowledge(
+            teacher, given, settings, {}, folder, PLAIN, Silent(), places=found
+        )
+        stored = open_knowledge(
+            {f"knowledge/{name}": path for name, path in made.items()}, "knowledge"
+        )
+        manifest, _ = open_shards({f"knowledge/{n}": p for n, p in made.items()}, "knowledge")
+        assert manifest.layout.rows == 3 * counts.sum()
+        for view, chosen in ((0, [1, 5]), (2, [6, 0, 3]), (1, [2])):
+            seen = to_tensors(given.batch(np.array(chosen), view), PLAIN, 0.0, 1)
+            told, want = stored(seen), live(teacher, seen)
+            counted = seen.targets["masked_tokens"] >= 0
+            assert told.shape == want.shape
+            if isinstance(told, TopKLogits):
+                known, rest = told[counted].log_probabilities(1.0)
+                sure = torch.log_softmax(want[counted], -1)
+                indices = told[counted].indices.long()
+                assert torch.allclose(known, sure.gather(-1, indices), atol=5e-3)
+            else:
+                assert torch.allclose(told[counted], want[counted], atol=1e-5)

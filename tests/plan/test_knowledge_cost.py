@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekd import dataset
 from edgekd import recipe as recipes
+from edgekd.dataset import Dataset
+from edgekd.fields.masked_tokens import MaskedTokens
+from edgekd.fields.tokens import Tokens
 from edgekd.plan.knowledge_cost import KnowledgeCost
 from edgekd.plan.knowledge_cost import estimate_knowledge
 from edgekd.store import CreationTime
@@ -110,3 +114,29 @@ def test_layers_that_are_stored_count_with_the_answers(tmp_path: Path, store: St
     found["check"] = commit(store, checked, "check", 1.0)
     cost = estimate(load({"losses": ["kd", "fitnet"], "knowledge": "stored"}), found, store)
     assert cost.is_stored and cost.answer_bytes == 500
+
+
+def test_of_masked_tokens_those_alone_are_stored(tmp_path: Path, store: Store) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    described = Dataset(
+        task="masked-language-modelling",
+        inputs={"text": Tokens(vocabulary=500, usual=60, longest=64)},
+        targets={"masked_tokens": MaskedTokens(vocabulary=500, mask_token=4)},
+        counts={"train": SAMPLES},
+    )
+    (data / "data.json").write_text(json.dumps(dataset.to_json(described)))
+    source = {"name": "masked-text", "reference": "t", "tokenizer": "t.json"}
+    recipe = load(
+        {},
+        task="masked-language-modelling",
+        data={"source": source},
+        teacher={"model": "text-filler"},
+        student={"model": "text-filler", "train": {"epochs": 30}},
+        knowledge={"top_k": 20, "encoding": "int8"},
+    )
+    cost = estimate(recipe, {"data": commit(store, data, "data", 1.0)}, store)
+    assert cost.is_stored and cost.answer_bytes == 4 + 9 * (20 * 3 + 4 + 4)  # 9 of 60 tokens
+    every = [{"name": "kd", "all_tokens": True}]
+    live = estimate(recipe.model_copy(update={"learn": load({"losses": every}).learn}), {}, store)
+    assert not live.is_stored and live.why_live == "loss kd compares all tokens"

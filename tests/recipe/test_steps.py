@@ -51,6 +51,7 @@ def test_every_step_and_every_recovery_has_a_name_a_place_and_all_its_words() ->
         ({"losses": ["cross-entropy", "fitnet"]}, ("teacher",), "online"),
         ({"only": ["0", "1"]}, ("teacher",), "online"),
         ({"scheme": "sskd"}, ("teacher",), "online"),
+        ({"losses": [{"name": "kd", "all_tokens": True}]}, ("teacher",), "online"),
         ({"scheme": "tf-kd"}, (), "none"),
         ({"teachers": ["teacher", "wide"]}, ("teacher", "wide"), "stored"),
     ],
@@ -68,6 +69,7 @@ def test_who_answers_and_how(
         ({}, ("teacher",), "stored"),
         ({"knowledge": "online"}, ("teacher",), "online"),
         ({"teachers": ["student"]}, (), "none"),
+        ({"losses": [{"name": "kd", "all_tokens": True}]}, ("teacher",), "online"),
         ({"train": None}, (), "none"),
     ],
 )

@@ -33,6 +33,7 @@ from edgekd.learn.method.default_weight import find_weight
 from edgekd.learn.method.loss_values import LossValues
 from edgekd.learn.method.schedule import ramp_factor
 from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.rows import take_tokens
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import PAIRED
@@ -69,6 +70,7 @@ class BoundTerm:
     ramp: Ramp | None = None
     standardize: bool = False
     labelled_only: bool = False
+    all_tokens: bool = False
     reads_top_k: bool = False
     parts: tuple[TermPart, ...] = (TermPart({}),)
 
@@ -125,13 +127,14 @@ class BoundTerm:
         return {name: value[labels >= 0] for name, value in given.items()}
 
     def _signal(self, name: str, part: TermPart, signals: Mapping[str, Tensor]) -> Any:
-        key = part.keys.get(name, name)
+        key, mask = part.keys.get(name, name), signals.get(TOKEN_MASK)
         if isinstance(key, tuple):
-            return clear_layers(tuple(signals[each] for each in key), signals.get(TOKEN_MASK))
-        value = signals.get(key)
+            return clear_layers(tuple(signals[each] for each in key), mask)
+        kind = find_signal(name).kind
+        at_tokens = self.all_tokens and kind == "logits"
+        value = take_tokens(signals.get(f"{key}_map"), mask) if at_tokens else signals.get(key)
         if value is None:
             return None
-        kind, mask = find_signal(name).kind, signals.get(TOKEN_MASK)
         if isinstance(value, TopKLogits) and (self.standardize or not self.reads_top_k):
             value = value.spread()
         if kind == "embedding":
@@ -184,6 +187,7 @@ def bind_terms(
                 find_ramp(term, epochs),
                 term.standardize,
                 term.labelled_only,
+                term.all_tokens,
                 member.reads_top_k,
             )
         )

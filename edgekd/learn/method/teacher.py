@@ -27,6 +27,7 @@ from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.mathematics.top_k import TopKLogits
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.stored_layers import StoredTaps
+from edgekd.learn.places import locate_rows
 from edgekd.learn.places import pad_answers
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class StoredTeacher:
         """Read the outputs to a batch; where only the likeliest classes of every place are stored `TopKLogits`."""
         if self._reader.layout.places:
             found = self._reader.read_places(batch.view, batch.indices)
-            padded = pad_answers(found, self._reader.layout.code.settings.temperature)
+            targets = {name: each.cpu().numpy() for name, each in batch.targets.items()}
+            there = locate_rows(found.lengths, targets)
+            padded = pad_answers(found, there, self._reader.layout.code.settings.temperature)
             if isinstance(padded, TopKLogits):
                 return cast(Tensor, padded.to(batch.device))
             return to_device(padded, batch.device)
