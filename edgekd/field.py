@@ -241,6 +241,15 @@ class Field(abc.ABC):
             f"{name}: got views that mix samples, which {self.kind!r} targets cannot be"
         )
 
+    def count_compared(self, rows: Rows) -> NDArray[np.int64] | None:
+        """How many places of each sample [N] a view compares a model's answers with, the same in every view; None, unless
+        overridden, where all may count."""
+        return None
+
+    def compared_share(self) -> float:
+        """The share of them of all places; 1 unless overridden."""
+        return 1.0
+
     def preview(self, rows: Rows) -> str | NDArray[Any] | None:
         """Return what a person sees of one sample [1, ...]: text, or pixels uint8 [H, W, 1 or 3]; None unless
         overridden."""
@@ -264,16 +273,7 @@ def require_whole(name: str, value: Any, least: int, most: int) -> None:
 
 
 def require_names(names: tuple[str, ...], least: int = 2, what: str = "class") -> None:
-    """Refuse what cannot be names of classes.
-
-    Args:
-        names: of classes, or of what `what` says.
-        least: how many there have to be.
-        what: how one is called in a message.
-
-    Raises:
-        ValueError: for too few, one that is no text, or one twice.
-    """
+    """Raises ValueError for what cannot be `least` names of classes, or of `what`: too few, one no text, or one twice."""
     plain = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
     require(plain, f"{type(names).__name__} as names, want a list of text")
     require(len(names) >= least, f"{len(names)} {what} name(s), want at least {least}")

@@ -85,11 +85,16 @@ class MaskedTokens(Field):
         before = np.concatenate([[0], np.cumsum(np.asarray(rows.values) != self.ignored)])
         return np.asarray(before[rows.offsets[1:]] - before[rows.offsets[:-1]], np.int64)
 
-    def count_masked(self, rows: RaggedRows) -> NDArray[np.int64]:
-        """How many of them a view asks for, [N]: the same in every view."""
+    def count_compared(self, rows: Rows) -> NDArray[np.int64]:
+        """`share` of the tokens of each row, rounded, but one at least."""
+        assert isinstance(rows, RaggedRows)
         asked = self.count_asked(rows)
         rounded = np.rint(self.share * asked).astype(np.int64)
         return np.asarray(np.minimum(asked, np.maximum(1, rounded)))
+
+    def compared_share(self) -> float:
+        """`share`."""
+        return self.share
 
     def sizes(self) -> dict[str, int]:
         """``vocabulary``."""

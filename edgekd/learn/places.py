@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from edgekd.field import RaggedRows
-from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.learn.knowledge.filling import Answer
 from edgekd.learn.knowledge.reading import PlaceAnswers
 from edgekd.learn.knowledge.rows import CutLogits
@@ -63,12 +62,12 @@ def find_places(
     for name, field in dataset.inputs.items():
         values = rows[name]
         named = any(axis.name == shape[1] for axis in field.axes(name))
-        masked = dataset.targets.get(outputs[0].target)
-        if isinstance(masked, MaskedTokens):
-            asked = rows[outputs[0].target]
-            assert isinstance(asked, RaggedRows)
-            return Places(masked.count_masked(asked), int(shape[2]), outputs[0].target)
         if named and isinstance(values, RaggedRows):
+            target = outputs[0].target
+            known = dataset.targets.get(target)
+            fewer = None if known is None else known.count_compared(rows[target])
+            if fewer is not None:
+                return Places(fewer, int(shape[2]), target)
             return Places(values.lengths, int(shape[2]))
     return None
 

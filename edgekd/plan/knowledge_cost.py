@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from edgekd import dataset
 from edgekd.dataset import Dataset
-from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.learn import task_fit
 from edgekd.learn.knowledge.choosing import LayerChoice
 from edgekd.learn.knowledge_settings import EXACT
@@ -146,7 +145,7 @@ def _answer_bytes(recipe: Recipe, about: Dataset | None) -> int | None:
     if usual is None:
         return None
     target = about.targets.get(end.target)
-    places = max(1, round(target.share * usual)) if isinstance(target, MaskedTokens) else usual
+    places = usual if target is None else max(1, round(target.compared_share() * usual))
     return PLACES_BYTES + places * stored.row_bytes(int(end.shape[2]))
 
 

@@ -35,9 +35,9 @@ def test_as_many_are_asked_for_as_bert_asks_for(count: int) -> None:
     """create_pretraining_data.py of BERT: max(1, int(round(tokens * 0.15)))."""
     rows = ragged([-100, *[3] * count, -100], [4, -100])
     assert FIELD.count_asked(rows).tolist() == [count, 1]
-    assert FIELD.count_masked(rows).tolist() == [max(1, round(count * 0.15)), 1]
+    assert FIELD.count_compared(rows).tolist() == [max(1, round(count * 0.15)), 1]
     every = MaskedTokens(**FACTS, share=1.0)
-    assert every.count_masked(rows).tolist() == [count, 1]
+    assert every.count_compared(rows).tolist() == [count, 1]
 
 
 @pytest.mark.parametrize(

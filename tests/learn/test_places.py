@@ -187,7 +187,7 @@ def test_of_masked_tokens_the_answers_to_them_alone_are_stored_and_stand_in_thei
     outputs = interface_of(MASKED, given.dataset).outputs
     found = find_places(given.dataset, given.rows, outputs)
     assert found is not None and found.target == "masked_tokens"
-    counts = given.dataset.targets["masked_tokens"].count_masked(given.rows["masked_tokens"])  # type: ignore[attr-defined]
+    counts = given.dataset.targets["masked_tokens"].count_compared(given.rows["masked_tokens"])
     assert found.lengths.tolist() == counts.tolist() and counts.sum() < 0.6 * sum(LENGTHS)
     for settings in (KnowledgeSettings(encoding="fp32"), KnowledgeSettings(top_k=6)):
         folder = tmp_path / settings.encoding

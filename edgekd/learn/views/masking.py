@@ -90,7 +90,7 @@ def mask_rows(
     """Texts with some tokens masked, and those tokens.
 
     Which places are asked for: those with the smallest numbers of (seed, index, view, place), as many of each text as
-    `MaskedTokens.count_masked` says.
+    `MaskedTokens.count_compared` says.
 
     Args:
         field: how many.
@@ -120,7 +120,7 @@ def mask_rows(
     first[own == field.ignored] = np.inf
     rank = np.empty(len(sample), np.int64)
     rank[np.lexsort((place, first, sample))] = place  # places of a sample are its ranks, too
-    chosen = np.flatnonzero(rank < field.count_masked(asked)[sample])
+    chosen = np.flatnonzero(rank < field.count_compared(asked)[sample])
     where, numbers = indices[sample[chosen]], numbers[chosen]
     second = draw_numbers(seed, where, view, numbers + 1)
     third = draw_numbers(seed, where, view, numbers + 2)
