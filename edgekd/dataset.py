@@ -6,6 +6,8 @@ Format history: edgekd.data/2 (the first that names its task and fields).
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from edgekd.interface import NAME
 from edgekd.interface import Tensor
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgekd.field import Rows
@@ -72,8 +75,9 @@ class Dataset:
         """Return what losses and metrics take of stored rows, by name."""
         return prepare_fields(self.targets, rows)
 
-    def check(self, rows: Mapping[str, Rows], where: str) -> None:
-        """Refuse the rows of a split that are not what the fields say, one by one and beside one another.
+    def check(self, rows: Mapping[str, Rows], where: str, *, training: bool = False) -> None:
+        """Refuse the rows of a split that are not what the fields say, one by one and beside one another. Those of
+        training may lack targets.
 
         Raises:
             InputError: naming the first that is wrong.
@@ -82,11 +86,19 @@ class Dataset:
             got, want = (", ".join(sorted(names)) or "none" for names in (rows, self.fields))
             raise InputError(f"{where}: got the fields {got}, want {want}")
         for name, field in self.fields.items():
-            field.check(rows[name], f"{where}: {name}")
+            known = field.find_known(rows[name]) if training else None
+            chosen = rows[name] if known is None else rows[name][known.nonzero()[0]]
+            field.check(chosen, f"{where}: {name}")
         counts = {name: len(each) for name, each in rows.items()}
         if len(set(counts.values())) > 1:
             said = ", ".join(f"{count} {name}" for name, count in counts.items())
             raise InputError(f"{where}: got {said}, want as many of each")
+
+    def find_labelled(self, rows: Mapping[str, Rows]) -> NDArray[np.bool_] | None:
+        """Which training samples have a value of every target, bool [N]; None where all have."""
+        every = [field.find_known(rows[name]) for name, field in self.targets.items()]
+        said = [known for known in every if known is not None]
+        return functools.reduce(operator.and_, said) if said else None
 
     def require_fits(self) -> None:
         """Refuse targets that belong to images of another size.

@@ -162,6 +162,10 @@ class Field(abc.ABC):
             InputError: naming the first that is wrong.
         """
 
+    def find_known(self, rows: Rows) -> NDArray[np.bool_] | None:
+        """Which training samples have a value, bool [N]; None where all have one, unless overridden."""
+        return None
+
     def sizes(self) -> dict[str, int]:
         """Return what a builder may ask for by name: ``height``, ``vocabulary``, ``classes``."""
         return {}

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 
+UNLABELLED = -100
+"""Stands for a class that nobody has said, as in torch; among training samples alone."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Label(Field):
-    """int64 [N], numbers of classes."""
+    """int64 [N], numbers of classes, or `UNLABELLED`."""
 
     kind: ClassVar[str] = "class"
     names: tuple[str, ...]
@@ -35,11 +39,14 @@ class Label(Field):
 
     @classmethod
     def describe(cls, rows: Rows, order: NDArray[np.int64], **said: Any) -> Self:
-        """Every class has to occur in ``rows[order]``."""
+        """Every class has to occur in ``rows[order]``; some rows may be `UNLABELLED`."""
         found = cls(**said)
         if isinstance(rows, np.ndarray) and rows.dtype == np.int64 and rows.ndim == 1:
-            found.check(rows, "train split")
-            counts = np.bincount(rows[order], minlength=len(found.names))
+            known = rows[rows != UNLABELLED]
+            require(bool(len(known)), "no training sample with a label")
+            found.check(known, "train split")
+            chosen = rows[order]
+            counts = np.bincount(chosen[chosen != UNLABELLED], minlength=len(found.names))
             number = int(counts.argmin())
             name = found.names[number]
             require(bool(counts[number]), f"no training sample of class {name!r} ({number})")
@@ -56,13 +63,21 @@ class Label(Field):
             wrong = low if low < 0 else high
             raise InputError(f"{where}: got label {wrong}, want 0 to {len(self.names) - 1}")
 
+    def find_known(self, rows: Rows) -> NDArray[np.bool_] | None:
+        """Bool [N], false for `UNLABELLED`."""
+        if not isinstance(rows, np.ndarray) or rows.ndim != 1:
+            return None
+        known: NDArray[np.bool_] = rows != UNLABELLED
+        return None if known.all() else known
+
     def sizes(self) -> dict[str, int]:
         """``classes``."""
         return {"classes": len(self.names)}
 
     def preview(self, rows: Rows) -> str:
         """The class's name."""
-        return self.names[int(np.asarray(rows)[0])]
+        number = int(np.asarray(rows)[0])
+        return "(no label)" if number == UNLABELLED else self.names[number]
 
     def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
         """The numbers as they are."""
@@ -77,5 +92,6 @@ class Label(Field):
         return {name: one_hot[np.asarray(rows)] * part + one_hot[np.asarray(others)] * (1 - part)}
 
     def strata(self, rows: Rows) -> NDArray[np.int64]:
-        """The classes themselves."""
-        return np.asarray(rows)
+        """The classes themselves, -1 where there is none."""
+        numbers: NDArray[np.int64] = np.maximum(np.asarray(rows), -1)
+        return numbers

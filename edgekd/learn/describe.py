@@ -40,8 +40,12 @@ def find_strata(source: Source, task: Task, where: str) -> NDArray[np.int64] | N
     for name in task.targets:
         if name in source.fields:
             field = _describe(source, name, everything, {}, where)
-            field.check(source.splits["train"][name], f"{where}, train split")
-            strata = field.strata(source.splits["train"][name])
+            rows = source.splits["train"][name]
+            known = field.find_known(rows)
+            field.check(
+                rows if known is None else rows[np.flatnonzero(known)], f"{where}, train split"
+            )
+            strata = field.strata(rows)
             if strata is not None:
                 return strata
     return None
@@ -110,9 +114,11 @@ def describe_fields(
         notes=source.notes,
         skipped=source.skipped,
     )
-    for split, rows in source.splits.items():
-        made.check(rows, f"{where}, {split} split")
     train = source.splits["train"]
+    labelled = made.find_labelled(train)
+    for split, rows in source.splits.items():
+        made.check(rows, f"{where}, {split} split", training=split == "train")
+    order = order if labelled is None else order[labelled[order]]
     try:
         interface_of(task, made)
         first = {name: train[name][order[:RUN_ON]] for name in made.targets}

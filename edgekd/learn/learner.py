@@ -32,6 +32,7 @@ from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.unlabelled import pass_over_unlabelled
 from edgekd.learn.model_inputs import make_zeros
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
@@ -151,11 +152,12 @@ def train(
         scheme = model_outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
     if training.class_weights is not None:
         terms = weigh_classes(terms, training.class_weights, samples)
+    terms = pass_over_unlabelled(terms, samples)
     blank = make_zeros(interface_of(validation.task, validation.dataset), 2)
     run = TrainingRun(
         model=model,
         samples=samples,
-        terms=tuple(terms),
+        terms=terms,
         scheme=scheme,
         training=training,
         resolved=resolved,

@@ -72,7 +72,8 @@ def divide_samples(
 
     Args:
         counts: samples by split of the source.
-        strata: a number [N] for each of its training samples, such as the class; None where there is none.
+        strata: a number [N] for each of its training samples, such as the class; None where there is none. A sample
+            of a number below 0 stays in training.
         validation: fraction held back where there is no validation split.
         test: fraction held back, before that, where there is no test split.
         limit: training samples to keep; None keeps all.
@@ -89,17 +90,28 @@ def divide_samples(
     if "test" in counts:
         shares["test"] = SplitShare("test", np.arange(counts["test"]))
     else:
-        kept, held = split_stratified(strata[rest], test, [seed, _TEST], names)
-        shares["test"] = SplitShare("train", rest[held])
-        rest = rest[kept]
+        rest, held = _hold_back(rest, strata, test, [seed, _TEST], names)
+        shares["test"] = SplitShare("train", held)
     if "validation" in counts:
         order = _shuffled(counts["validation"], [seed, _VALIDATION])
         shares["validation"] = SplitShare("validation", order)
     else:
-        kept, held = split_stratified(strata[rest], validation, [seed, _VALIDATION], names)
-        shares["validation"] = SplitShare("train", rest[held])
-        rest = rest[kept]
+        rest, held = _hold_back(rest, strata, validation, [seed, _VALIDATION], names)
+        shares["validation"] = SplitShare("train", held)
     return {"train": SplitShare("train", rest[:limit]), **shares}
+
+
+def _hold_back(
+    rest: np.ndarray, strata: np.ndarray, fraction: float, seed: list[int], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The samples kept and those held back, of which none has a number below 0."""
+    is_free = strata[rest] >= 0
+    free, bound = rest[is_free], rest[~is_free]
+    kept, held = split_stratified(strata[free], fraction, seed, names)
+    if not len(bound):
+        return free[kept], free[held]
+    together = np.concatenate([free[kept], bound])
+    return together[_shuffled(len(together), [*seed, _TRAIN])], free[held]
 
 
 def _shuffled(count: int, seed: list[int]) -> np.ndarray:

@@ -169,6 +169,7 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
         norm=who.norm if isinstance(who, Student) else "batch",
         waypoints=who.waypoints if isinstance(who, Teacher) else 0,
         only=who.only if isinstance(who, Teacher) else (),
+        counts_unlabelled=not teaches,
     )
     tuned = f"tune-{label}" if teaches else teaching.STUDENT_TUNED
     takes = {**wiring.split_inputs("train", "validation"), "resolved": (tuned, "resolved.json")}

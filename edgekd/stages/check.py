@@ -186,6 +186,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     from edgekd.learn import arrays
     from edgekd.learn.assembly import connection
     from edgekd.learn.assembly.step import DistillationStep
+    from edgekd.learn.data import classes
     from edgekd.learn.method import outputs
     from edgekd.learn.schemes.labels_only import learn_from_labels
     from edgekd.learn.settings import Arithmetic
@@ -202,6 +203,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     if case.by_depth is not None:
         plan_rates(model, Training(**dict(case.by_depth)), plan.blank(2))
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
+    samples = classes.restrict_labelled(samples) if case.alone else samples
     batch = Training() if case.has_usual_batch else Training(batch_size=case.batch_size)
     batch_size = fit_batch(batch, len(samples)).batch_size
     require_full_batch(batch_size, len(samples))
@@ -234,6 +236,7 @@ def _tried(
     from edgekd.learn.assembly import step
     from edgekd.learn.assembly.participants import PARENT
     from edgekd.learn.assembly.participants import Participants
+    from edgekd.learn.method import unlabelled
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Arithmetic
     from edgekd.learn.training import rehearsal
@@ -243,6 +246,7 @@ def _tried(
     from edgekd.learn.training.storing import plan_storing
 
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
+    unlabelled.require_usable(samples, case.scheme, private=case.private is not None)
     case = case.model_copy(update={"train": fit_batch(case.train, len(samples))})
     require_full_batch(case.train.batch_size, len(samples))
     resolved = Arithmetic(precision="fp32", channels_last=False, threads=torch.get_num_threads())

@@ -21,6 +21,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.units import number_text
 
 
 class TrainConfig(Settings):
@@ -40,6 +41,9 @@ class TrainConfig(Settings):
     """How many states on its way are kept for students that follow it."""
     only: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
     """Classes that it is trained on, by name; none is all."""
+    counts_unlabelled: bool = omit_default(False)
+    """Whether samples without a label, which it does not see, count in the length of its epochs: then it takes as many
+    steps as who learns from all samples."""
 
 
 def run(config: TrainConfig, given: Given, context: Context) -> Made:
@@ -55,14 +59,21 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import learner
     from edgekd.learn import weights
     from edgekd.learn.assembly import connection
+    from edgekd.learn.data import classes
     from edgekd.learn.schemes.labels_only import learn_from_labels
     from edgekd.learn.task_losses import find_label_terms
     from edgekd.learn.training.batches import fit_batch
     from edgekd.tasks import load_task
 
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
-    samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
-    training = fit_batch(config.train, len(samples), context.progress.note)
+    every = arrays.open_samples(given, config.views, config.views_seed, config.only)
+    samples, training = classes.restrict_labelled(every), config.train
+    if len(samples) < len(every):
+        context.progress.note(f"{len(samples)} of {number_text(len(every), 'sample')} have a label")
+        if config.counts_unlabelled:
+            epochs = round(training.epochs * len(every) / len(samples))
+            training = training.model_copy(update={"epochs": epochs})
+    training = fit_batch(training, len(samples), context.progress.note)
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
     if start := given.get("start_blueprint"):
         plan = blueprint.read(start)

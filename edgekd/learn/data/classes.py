@@ -1,4 +1,4 @@
-"""Samples of some classes only, as a task among several sees them."""
+"""Samples of some classes only, as a task among several sees them; or those alone that have a label."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ def restrict_classes(samples: Samples, classes: Iterable[int]) -> Samples:
     chosen = find_samples(samples.labels, wanted)
     if not len(chosen):
         raise ValueError(f"got no sample of classes {wanted}, want some")
+    return _choose_samples(samples, chosen)
+
+
+def restrict_labelled(samples: Samples) -> Samples:
+    """The samples that have a label, numbered anew as by `restrict_classes`; the same where all have one."""
+    labelled = samples.dataset.find_labelled(samples.rows)
+    return samples if labelled is None else _choose_samples(samples, np.flatnonzero(labelled))
+
+
+def _choose_samples(samples: Samples, chosen: NDArray[np.int64]) -> Samples:
     return dataclasses.replace(
         samples, rows={name: _choose(rows, chosen) for name, rows in samples.rows.items()}
     )

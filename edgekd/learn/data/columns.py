@@ -10,8 +10,10 @@ from typing import Any
 
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
+from edgekd.fields.label import UNLABELLED
 from edgekd.learn.data.folder_layout import SPLIT_NAMES
 from edgekd.learn.formats.records import Records
+from edgekd.learn.source import KEEP_HINT
 from edgekd.learn.source import SKIP_HINT
 
 USUAL: dict[str, tuple[str, ...]] = {
@@ -95,7 +97,7 @@ def column_fits(
     """Return whether the first rows all have a cell in a column, and it fits; if not `whole`, whether some have, and
     those fit."""
     cells = [row.get(name) for row in records.rows[:LOOKED_AT]]
-    there = [cell for cell in cells if cell is not None]
+    there = [cell for cell in cells if not is_missing(cell)]
     return bool(there) and (len(there) == len(cells) or not whole) and all(map(fits, there))
 
 
@@ -152,28 +154,37 @@ def describe_missing(records: Records, number: int, column: str, path: Path) -> 
 
 
 def drop_unlabelled(
-    records: Records, column: str, path: Path, on_broken: str
+    records: Records, column: str, path: Path, on_broken: str, unlabelled: str = "refuse"
 ) -> tuple[Records, list[str]]:
-    """The rows that have a label; and those left out, each with the reason.
+    """The rows that have a label, and those without one if they are kept; and those left out, each with the reason.
 
     Raises:
-        InputError: at the first row without one, unless `on_broken` is ``skip``; or if none has one.
+        InputError: at the first row without one, unless `unlabelled` is ``keep`` or `on_broken` ``skip``; or if none has one.
     """
     absent = [i for i, row in enumerate(records.rows) if is_missing(row.get(column))]
     skipped = [describe_missing(records, number, column, path) for number in absent]
-    if skipped and on_broken == "refuse":
-        raise InputError(skipped[0], hint=SKIP_HINT)
     if len(absent) == len(records.rows):
         raise InputError(f"{path}: got no row with a {column}, want some")
+    if unlabelled == "keep":
+        return records, []
+    if skipped and on_broken == "refuse":
+        raise InputError(skipped[0], hint=f"{SKIP_HINT}; {KEEP_HINT}")
     left = sorted(set(range(len(records.rows))) - set(absent))
     rows = [records.rows[number] for number in left]
     return records._replace(rows=rows, lines=[records.lines[number] for number in left]), skipped
 
 
+def describe_unlabelled(labels: Iterable[int]) -> str:
+    """``, 300 of them without a label``; empty where all have one."""
+    count = sum(number == UNLABELLED for number in labels)
+    return f", {count} of them without a label" if count else ""
+
+
 def number_classes(
     labels: list[Any], trained: Iterable[int], records: Records, path: Path, column: str
 ) -> tuple[tuple[str, ...], list[int]]:
-    """Names of the classes that are trained, whole numbers by size and texts by letters; and each label's number.
+    """Names of the classes that are trained, whole numbers by size and texts by letters; and each label's number,
+    `UNLABELLED` where there is none.
 
     Args:
         labels: of the rows, in their order.
@@ -183,16 +194,20 @@ def number_classes(
         column: of the labels.
 
     Raises:
-        InputError: for a label that training lacks.
+        InputError: for a label that training lacks, and where there is none outside of training.
     """
-    texts = [str(label) for label in labels]
-    names = {texts[number] for number in trained}
+    texts = [None if is_missing(label) else str(label) for label in labels]
+    trained = set(trained)
+    names = {text for number in trained if (text := texts[number]) is not None}
     whole = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
     ordered = tuple(sorted(names, key=int) if whole else sorted(names))
-    number_of = {name: i for i, name in enumerate(ordered)}
+    number_of: dict[str | None, int] = {name: i for i, name in enumerate(ordered)}
     for at, text in enumerate(texts):
-        if text not in number_of:
+        if text is None and at not in trained:
+            raise InputError(describe_missing(records, at, column, path))
+        if text is not None and text not in number_of:
             raise InputError(
                 f"{records.where(path, at)}: {column}: got {text[:40]!r}, want a class that is in training"
             )
+    number_of[None] = UNLABELLED
     return ordered, [number_of[text] for text in texts]

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from edgekd.errors import InputError
+from edgekd.learn.data.columns import describe_unlabelled
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
 from edgekd.learn.data.image_storage import choose_encoded
 from edgekd.learn.data.image_storage import read_images
@@ -30,6 +32,7 @@ from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
 from edgekd.learn.source import require_names
+from edgekd.learn.source import require_unlabelled
 from edgekd.settings import Count
 from edgekd.units import number_text
 
@@ -48,7 +51,7 @@ class _Listing(NamedTuple):
     splits: dict[str, list[int]]
     classes: tuple[str, ...]
     labels: list[int]
-    unlabelled: list[str]
+    dropped: list[str]
     """Rows that are left out, each with the reason."""
 
     def path(self, number: int) -> Path:
@@ -63,6 +66,7 @@ def files(
     label: str | None = None,
     split: str | None = None,
     on_broken: str = "refuse",
+    unlabelled: str = "refuse",
     data_dir: Path | None = None,
     **_: Any,
 ) -> list[Path]:
@@ -72,7 +76,7 @@ def files(
         InputError: as `read`, as far as it can be seen without decoding.
     """
     path = locate(reference, data_dir)
-    listing = _read_list(path, file, label, split, on_broken)
+    listing = _read_list(path, file, label, split, on_broken, unlabelled)
     images = (listing.path(number) for number in range(len(listing.records.rows)))
     return [path, *dict.fromkeys(image for image in images if image.is_file())]
 
@@ -88,6 +92,7 @@ def read(
     channels: Count = 3,
     stored: str = "auto",
     on_broken: str = "refuse",
+    unlabelled: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
@@ -105,6 +110,7 @@ def read(
         stored: ``pixels``, ``encoded`` or ``auto``, as for `image-folder`.
         on_broken: ``refuse`` stops at the first row whose image is missing or broken, ``skip`` leaves such
             rows out and lists them.
+        unlabelled: ``keep`` has training rows without a label teach the student what its teacher says of them.
 
     Raises:
         InputError: naming the row whose image is missing, broken, of another size or outside the list's folder; where
@@ -113,7 +119,7 @@ def read(
     """
     shape = shape_of(size, channels, f"image-list:{reference}", resize)
     path = locate(reference, data_dir)
-    listing = _read_list(path, file, label, split, on_broken)
+    listing = _read_list(path, file, label, split, on_broken, unlabelled)
     are_encoded = choose_encoded(stored, shape, len(listing.records.rows))
 
     def read_split(paths: list[Path], labels: list[int], places: list[str]) -> _SplitRead:
@@ -138,6 +144,7 @@ def outline(
     split: str | None = None,
     channels: Count = 3,
     on_broken: str = "refuse",
+    unlabelled: str = "refuse",
     data_dir: Path | None = None,
     **_: Any,
 ) -> Source:
@@ -160,7 +167,9 @@ def outline(
         return LabelledImages(blank, np.array(labels, np.int64)[seen]), broken
 
     path = locate(reference, data_dir)
-    return _make_source(path, _read_list(path, file, label, split, on_broken), on_broken, look)
+    return _make_source(
+        path, _read_list(path, file, label, split, on_broken, unlabelled), on_broken, look
+    )
 
 
 def _make_source(
@@ -170,7 +179,7 @@ def _make_source(
     read_split: Callable[[list[Path], list[int], list[str]], _SplitRead],
     resize: int | None = None,
 ) -> Source:
-    skipped, hint = list(listing.unlabelled), ""
+    skipped, hint = list(listing.dropped), ""
     splits: dict[str, LabelledImages] = {}
     for name, numbers in listing.splits.items():
         paths: list[Path] = []
@@ -210,25 +219,31 @@ def _propose_side(listing: _Listing) -> int | None:
 
 
 def _read_list(
-    path: Path, file: str | None, label: str | None, split: str | None, on_broken: str
+    path: Path,
+    file: str | None,
+    label: str | None,
+    split: str | None,
+    on_broken: str,
+    unlabelled: str,
 ) -> _Listing:
     require_known(on_broken)
+    require_unlabelled(unlabelled)
     records = read_records(path)
     where = str(path)
     found_file = find_column(records, "file", file, where, is_image_name)
     split_column, _ = find_splits(records, split, path, where)
     others = [found_file, *([split_column] if split_column else [])]
     found_label = find_column(records, "label", label, where, is_label, without=others)
-    records, unlabelled = drop_unlabelled(records, found_label, path, on_broken)
+    records, dropped = drop_unlabelled(records, found_label, path, on_broken, unlabelled)
     _, splits = find_splits(records, split, path, where)
     labels = []
     for number, row in enumerate(records.rows):
-        for column, fits in ((found_file, is_image_name), (found_label, is_label)):
+        for column, fits in ((found_file, is_image_name), (found_label, _may_stand)):
             if not fits(row.get(column)):
                 got = str(row.get(column, "nothing"))[:40]
                 raise InputError(f"{records.where(path, number)}: {column}: got {got!r}, want it")
-        labels.append(row[found_label])
-    require_names(map(str, labels), where)
+        labels.append(row.get(found_label))
+    require_names((str(each) for each in labels if not is_missing(each)), where)
     classes, numbers = number_classes(labels, splits["train"], records, path, found_label)
     return _Listing(
         path.parent,
@@ -239,7 +254,7 @@ def _read_list(
         splits,
         classes,
         numbers,
-        unlabelled,
+        dropped,
     )
 
 
@@ -251,6 +266,10 @@ def is_image_name(value: Any) -> bool:
 def is_label(value: Any) -> bool:
     """Return whether a cell can name a class."""
     return type(value) in (str, int) and 0 < len(str(value)) <= 200
+
+
+def _may_stand(label: Any) -> bool:
+    return is_missing(label) or is_label(label)
 
 
 def _inside(listing: _Listing, number: int, where: str) -> Path:
@@ -272,4 +291,5 @@ def _describe(listing: _Listing) -> str:
     return (
         f"files in column {listing.file}, labels in {listing.label}{split}; "
         f"{number_text(len(listing.classes), 'class', 'classes')}: {named}; images: {counted}"
+        f"{describe_unlabelled(listing.labels)}"
     )

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,41 +16,40 @@ from edgekd import files as disk
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.fields.label import UNLABELLED
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import find_column
-from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.text_csv import find_label
 from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.data.text_line import MOST_LINE_BYTES
+from edgekd.learn.data.text_line import NoLabelError
+from edgekd.learn.data.text_line import TextLine
+from edgekd.learn.data.text_line import parse_line
+from edgekd.learn.data.text_line import require_alike
 from edgekd.learn.formats.records import Records
+from edgekd.learn.source import KEEP_HINT
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import SPLITS
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
-from edgekd.learn.source import require_names
+from edgekd.learn.source import require_unlabelled
 from edgekd.settings import Count
 from edgekd.units import bytes_text
 from edgekd.units import number_text
 
-MOST_LINE_BYTES, MOST_BYTES = 2**20, 2**29
-"""Of one line, and of the whole file, unpacked."""
-MOST_CLASSES, MOST_LABEL, MOST_SKIPPED = 100_000, 200, 10_000
-"""Classes of a file, characters of a label, and lines that are left out."""
+MOST_BYTES = 2**29
+"""Of the whole file, unpacked."""
+MOST_CLASSES, MOST_SKIPPED = 100_000, 10_000
+"""Classes of a file, and lines that are left out."""
+NO_NUMBER = -1
+"""Of the class of a text that has no label."""
 USUAL_KEYS = "text", "label"
 _GZIP = b"\x1f\x8b"
-
-
-class _Line(NamedTuple):
-    """What one line says."""
-
-    tokens: np.ndarray
-    label: str | int
-    split: str | None
-    is_cut: bool
 
 
 class _Samples:
@@ -69,7 +67,8 @@ class _Samples:
         """Its fields; a label becomes its place in `order`."""
         offsets = np.cumsum([0, *self.lengths], dtype=np.int64)
         text = RaggedRows(np.frombuffer(self.tokens, np.int32), offsets)
-        return {"text": text, "labels": order[np.frombuffer(self.labels, np.int64)]}
+        labels = np.frombuffer(self.labels, np.int64)
+        return {"text": text, "labels": np.where(labels == NO_NUMBER, UNLABELLED, order[labels])}
 
 
 def files(
@@ -91,6 +90,7 @@ def read(
     longest: Count = 256,
     tokenizer: str | None = None,
     on_broken: str = "refuse",
+    unlabelled: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
@@ -107,12 +107,15 @@ def read(
         longest: bytes of a text that are taken; the rest is cut off.
         tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
         on_broken: ``refuse`` stops at the first line that cannot be used, ``skip`` leaves them out and lists them.
+        unlabelled: ``keep`` has training lines without a label teach the student what its teacher says of them.
 
     Raises:
         InputError: naming the file and the line that is no JSON object, lacks a text or label or has one of another
             type, or is of a class that training lacks; for a file that is too large or broken.
     """
     require_known(on_broken)
+    require_unlabelled(unlabelled)
+    keep = unlabelled == "keep"
     path = locate(reference, data_dir)
     said = text, label
     text, label = _find_keys(path, text, label)
@@ -121,17 +124,18 @@ def read(
     numbers: dict[str | int, int] = {}
     lines: dict[tuple[str | None, int], int] = {}
     skipped: list[str] = []
-    first: _Line | None = None
+    first: TextLine | None = None
     cut = 0
     for number, data in enumerate(_read_lines(path), 1):
         try:
-            line = _parse(data, text, label, encoding, longest)
-            first = first or line
-            _require_alike(line, first, label)
+            line = parse_line(data, text, label, encoding, longest, keep_unlabelled=keep)
+            first = line if first is None or first.label is None else first
+            require_alike(line, first, label)
         except (ValueError, RecursionError) as error:
             message = f"{path}, line {number}: {error}"
             if on_broken == "refuse":
-                raise InputError(message, hint=SKIP_HINT) from error
+                more = f"; {KEEP_HINT}" if isinstance(error, NoLabelError) else ""
+                raise InputError(message, hint=SKIP_HINT + more) from error
             skipped.append(message)
             if len(skipped) > MOST_SKIPPED:
                 raise InputError(
@@ -139,6 +143,9 @@ def read(
                 ) from error
             continue
         cut += line.is_cut
+        if line.label is None:
+            splits.setdefault(line.split, _Samples()).append(line.tokens, NO_NUMBER)
+            continue
         known = numbers.setdefault(line.label, len(numbers))
         if known >= MOST_CLASSES:
             raise InputError(
@@ -148,6 +155,8 @@ def read(
         splits.setdefault(line.split, _Samples()).append(line.tokens, known)
     if first is None:
         raise InputError(f"{path}: got no samples, want some")
+    if not numbers:
+        raise InputError(f"{path}: got no line with a {label}, want some")
     named = {name: splits[name] for name in (None, *SPLITS) if name in splits}
     _require_trained(numbers, lines, path)
     classes = sorted(numbers)
@@ -222,54 +231,6 @@ def _read_lines(path: Path) -> Iterator[bytes]:
             begins = part.endswith(b"\n")
 
 
-def _parse(data: bytes, text: str, label: str, encoding: Encoding, longest: int) -> _Line:
-    """
-    Raises:
-        ValueError, RecursionError: if a line is no sample.
-    """
-    if len(data) > MOST_LINE_BYTES:
-        raise ValueError(f"got more than {bytes_text(MOST_LINE_BYTES)}, want a shorter line")
-    try:
-        value = strict_json.loads(data)
-    except ValueError as error:
-        raise ValueError(f"got no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"got {type(value).__name__}, want an object")
-    for key in (text, label):
-        if key not in value:
-            raise ValueError(f"got no key {key!r}, want it")
-    written, answer = value[text], value[label]
-    if not isinstance(written, str):
-        raise ValueError(f"{text}: got {type(written).__name__}, want text")
-    if type(answer) not in (str, int) or len(str(answer)) > MOST_LABEL:
-        got = f"{str(answer)[:20]!r} ({type(answer).__name__})"
-        want = f"want text of at most {MOST_LABEL} characters or a whole number"
-        raise ValueError(f"{label}: got {got}, {want}")
-    if "split" in value and value["split"] not in SPLITS:
-        raise ValueError(f"split: got {str(value['split'])[:20]!r}, want {', '.join(SPLITS)}")
-    try:
-        tokens, is_cut = encoding.encode(written, longest)
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{text}: got half a character, want text in UTF-8") from error
-    if not len(tokens) or not written.strip():
-        raise ValueError(f"{text}: got no text, want some")
-    try:
-        require_names([str(answer)], label)
-    except InputError as error:
-        raise ValueError(str(error)) from error
-    return _Line(tokens, answer, value.get("split"), is_cut)
-
-
-def _require_alike(line: _Line, first: _Line, label: str) -> None:
-    """Raises ValueError for a line of another kind than the first that could be read."""
-    if type(line.label) is not type(first.label):
-        got, want = type(line.label).__name__, type(first.label).__name__
-        raise ValueError(f"{label}: got {got}, want {want} as before")
-    if (line.split is None) != (first.split is None):
-        got, want = ("no", "one") if line.split is None else ("a", "none")
-        raise ValueError(f"got {got} key 'split', want {want} as before")
-
-
 def _require_trained(
     numbers: dict[str | int, int], lines: dict[tuple[str | None, int], int], path: Path
 ) -> None:
@@ -285,6 +246,8 @@ def _require_trained(
 
 
 def _describe(splits: dict[str | None, _Samples], classes: int) -> str:
-    """Return how many texts and classes there are."""
+    """Return how many texts and classes there are, and how many texts without a label."""
     total = sum(len(samples.lengths) for samples in splits.values())
-    return f"{number_text(total, 'text')} of {number_text(classes, 'class', 'classes')}"
+    free = sum(samples.labels.count(NO_NUMBER) for samples in splits.values())
+    told = f", {free} of them without a label" if free else ""
+    return f"{number_text(total, 'text')} of {number_text(classes, 'class', 'classes')}{told}"

@@ -11,9 +11,11 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import describe_unlabelled
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
@@ -27,6 +29,7 @@ from edgekd.learn.source import Source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
 from edgekd.learn.source import require_names
+from edgekd.learn.source import require_unlabelled
 from edgekd.settings import Count
 from edgekd.units import number_text
 
@@ -56,6 +59,7 @@ def read(
     longest: Count = 256,
     tokenizer: str | None = None,
     on_broken: str = "refuse",
+    unlabelled: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
@@ -71,21 +75,23 @@ def read(
         longest: bytes of a text that are taken; the rest is cut off.
         tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
         on_broken: ``refuse`` stops at the first row without a text or label, ``skip`` leaves them out and lists them.
+        unlabelled: ``keep`` has training rows without a label teach the student what its teacher says of them.
 
     Raises:
         InputError: naming the file and the line that cannot be used, or the columns that could all be it.
     """
     require_known(on_broken)
+    require_unlabelled(unlabelled)
     path = locate(reference, data_dir)
     where, records = str(path), read_list(path)
     text = find_column(records, "text", text, where, is_words)
     label = find_label(records, label, where, text)
     records, skipped = _drop_empty(records, text, path, on_broken)
-    records, unlabelled = drop_unlabelled(records, label, path, on_broken)
-    skipped += unlabelled
+    records, dropped = drop_unlabelled(records, label, path, on_broken, unlabelled)
+    skipped += dropped
     column, splits = find_splits(records, split, path, where)
-    labels = [row[label] for row in records.rows]
-    require_names(map(str, labels), where)
+    labels = [row.get(label) for row in records.rows]
+    require_names((str(each) for each in labels if not is_missing(each)), where)
     classes, numbers = number_classes(labels, splits["train"], records, path, label)
     encoding = open_encoding(tokenizer, data_dir)
     encoded = [encoding.encode(str(row[text]), longest) for row in records.rows]
@@ -103,7 +109,7 @@ def read(
     shortened = describe_cut(cut, longest, encoding.unit)
     note = (
         f"texts in column {text}, labels in {label}{divided}; {number_text(len(tokens), 'text')} of "
-        f"{number_text(len(classes), 'class', 'classes')}{shortened}"
+        f"{number_text(len(classes), 'class', 'classes')}{describe_unlabelled(numbers)}{shortened}"
     )
     fields = {
         "text": FieldWords("tokens", words),

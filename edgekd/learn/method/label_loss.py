@@ -41,8 +41,6 @@ def _loss(end: End, output: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(output, target.to(output.dtype))
     if end.class_axis < 1:
         return F.binary_cross_entropy_with_logits(output, target.to(output.dtype))
-    if not rows.has_places(output, end.class_axis):
-        return F.cross_entropy(output, target)
     counting = rows.find_counting(target, output.shape[end.class_axis])
     chosen = rows.to_rows(output, end.class_axis, counting)
     return (

@@ -14,6 +14,7 @@ from edgekd.learn.method.loss_values import NotFiniteLoss
 from edgekd.learn.method.loss_values import read_values
 from edgekd.learn.method.outputs import add_auxiliary_loss
 from edgekd.learn.method.outputs import require_auxiliary
+from edgekd.learn.method.unlabelled import pass_over_unlabelled
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.batches import to_tensors
@@ -45,6 +46,8 @@ def rehearse_step(
     build_optimizer(whole.student, training)
     if training.class_weights is not None:
         terms = weigh_classes(terms, training.class_weights, samples)
+    terms = pass_over_unlabelled(terms, samples)
+    terms = pass_over_unlabelled(terms, samples)
     if training.auxiliary:
         require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
         scheme = add_auxiliary_loss(scheme, whole.student, training.auxiliary)

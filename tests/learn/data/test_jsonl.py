@@ -107,7 +107,7 @@ BROKEN = [
     (b'{"text": "a", "label": ["a"]}', "label: got"),
     (b'{"text": "a", "label": 3}', "label: got int, want str as before"),
     (b'{"text": "a", "label": "a\\u202e"}', "label: got the name"),
-    (b'{"text": "a", "label": ""}', "label: got the name"),
+    (b'{"text": "a", "label": ""}', "label: got nothing"),
     (b'{"text": "a", "label": "%s"}' % (b"a" * 201), "at most 200 characters"),
     (b'{"text": "a", "label": "a", "split": "val"}', "split: got 'val', want train"),
     (b'{"text": "a", "label": "a", "split": ["train"]}', "split: got"),
