@@ -171,8 +171,7 @@ class Field(abc.ABC):
         return {}
 
     def target_sizes(self) -> dict[str, int]:
-        """Return what a task's outputs and a builder may ask for by name where it is a target: unless overridden, as
-        `sizes`."""
+        """Return what outputs and a builder may ask for by name where it is a target: as `sizes` unless overridden."""
         return self.sizes()
 
     def axes(self, name: str) -> tuple[Axis, ...]:
@@ -255,8 +254,7 @@ class Field(abc.ABC):
         return 1.0
 
     def preview(self, rows: Rows) -> str | NDArray[Any] | None:
-        """Return what a person sees of one sample [1, ...]: text, or pixels uint8 [H, W, 1 or 3]; None unless
-        overridden."""
+        """Return what a person sees of one sample [1, ...]: text, or pixels uint8 [H, W, 1 or 3]; None if nothing."""
         return None
 
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:

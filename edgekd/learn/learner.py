@@ -31,8 +31,8 @@ from edgekd.learn.evaluation import read_split
 from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import BoundTerm
+from edgekd.learn.method.missing_labels import pass_over_unlabelled
 from edgekd.learn.method.scheme import Scheme
-from edgekd.learn.method.unlabelled import pass_over_unlabelled
 from edgekd.learn.model_inputs import make_zeros
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice

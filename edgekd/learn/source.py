@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 ON_BROKEN = ("refuse", "skip")
-UNLABELLED = ("refuse", "keep")
-KEEP_HINT = (
-    "unlabelled: keep, beside the source's name, lets a student learn of them what its teacher says"
-)
 SKIP_HINT = "on_broken: skip, beside the source's name, leaves out and lists what is broken"
 MOST_CHANNELS = 4
 """Of an image whose axes are not named."""
@@ -154,16 +150,6 @@ def require_known(on_broken: str) -> None:
     """
     if on_broken not in ON_BROKEN:
         raise InputError(f"on_broken: got {on_broken!r}, want one of: {', '.join(ON_BROKEN)}")
-
-
-def require_unlabelled(word: str) -> None:
-    """Refuse another word than those of `UNLABELLED`.
-
-    Raises:
-        InputError: if it is none of them.
-    """
-    if word not in UNLABELLED:
-        raise InputError(f"unlabelled: got {word!r}, want one of: {', '.join(UNLABELLED)}")
 
 
 def require_names(names: Iterable[str], where: str | Path) -> None:

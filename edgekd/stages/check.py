@@ -236,7 +236,6 @@ def _tried(
     from edgekd.learn.assembly import step
     from edgekd.learn.assembly.participants import PARENT
     from edgekd.learn.assembly.participants import Participants
-    from edgekd.learn.method import unlabelled
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Arithmetic
     from edgekd.learn.training import rehearsal
@@ -246,7 +245,6 @@ def _tried(
     from edgekd.learn.training.storing import plan_storing
 
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
-    unlabelled.require_usable(samples, case.scheme, private=case.private is not None)
     case = case.model_copy(update={"train": fit_batch(case.train, len(samples))})
     require_full_batch(case.train.batch_size, len(samples))
     resolved = Arithmetic(precision="fp32", channels_last=False, threads=torch.get_num_threads())

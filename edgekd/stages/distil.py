@@ -83,7 +83,8 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import weights
     from edgekd.learn.assembly import step
     from edgekd.learn.assembly.participants import Participants
-    from edgekd.learn.method import unlabelled
+    from edgekd.learn.data import classes
+    from edgekd.learn.method.teacher import has_knowledge
     from edgekd.learn.training.batches import fit_batch
 
     if has_lost_nothing(given):
@@ -93,7 +94,8 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
         return learner.write(model, blueprint.read(paths[0]), [], given, context)
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
-    unlabelled.require_usable(samples, config.scheme, private=config.private is not None)
+    if not ("teacher_weights" in given or has_knowledge(given, "knowledge")):
+        samples = classes.restrict_labelled(samples)
     training = fit_batch(config.train, len(samples), context.progress.note)
     if training.sharded and (why := explain_whole(config.scheme, config.inherit)):
         context.progress.note(f"sharded: every rank holds the whole student, for {why}")

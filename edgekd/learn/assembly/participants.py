@@ -22,6 +22,7 @@ from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing
 from edgekd.learn.method import teacher as finished
+from edgekd.learn.method.missing_labels import require_usable
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.stored_layers import StoredTaps
 from edgekd.learn.method.teacher import TeacherFunction
@@ -84,6 +85,7 @@ class Participants:
         if words.name == OFFLINE.name and not self._known(""):
             return learn_from_labels()
         member = SCHEMES[words.name]
+        require_usable(self.samples, member)
         offered: dict[str, Callable[[], Any]] = {
             "student": lambda: self.student,
             "teacher_function": self.teacher_function,

@@ -13,7 +13,6 @@ from edgekd.errors import find_nearest
 from edgekd.fields.label import UNLABELLED
 from edgekd.learn.data.folder_layout import SPLIT_NAMES
 from edgekd.learn.formats.records import Records
-from edgekd.learn.source import KEEP_HINT
 from edgekd.learn.source import SKIP_HINT
 
 USUAL: dict[str, tuple[str, ...]] = {
@@ -36,6 +35,11 @@ NUMBERING = ("", "id", "index", "idx", "rownames", "row", "uid", "uuid", "unname
 """What people call a column that numbers the rows."""
 MISSING = ("", "nan", "NaN", "NA")
 """What programs write where there is no label."""
+CHOICES = ("refuse", "keep")
+"""What may become of samples without a label."""
+KEEP_HINT = (
+    "unlabelled: keep, beside the source's name, lets a student learn of them what its teacher says"
+)
 LOOKED_AT = 200
 """Rows by which a column is told."""
 
@@ -151,6 +155,16 @@ def describe_missing(records: Records, number: int, column: str, path: Path) -> 
     cell = records.rows[number].get(column)
     got = "nothing" if not cell else f"{cell!r}, which says that there is none"
     return f"{records.where(path, number)}: {column}: got {got}, want a label"
+
+
+def require_unlabelled(word: str) -> None:
+    """Refuse another word than those of `CHOICES`.
+
+    Raises:
+        InputError: if it is none of them.
+    """
+    if word not in CHOICES:
+        raise InputError(f"unlabelled: got {word!r}, want one of: {', '.join(CHOICES)}")
 
 
 def drop_unlabelled(

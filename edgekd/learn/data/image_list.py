@@ -16,6 +16,7 @@ from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
+from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.image_storage import choose_encoded
 from edgekd.learn.data.image_storage import read_images
 from edgekd.learn.data.survey import measure_images
@@ -32,7 +33,6 @@ from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
 from edgekd.learn.source import require_names
-from edgekd.learn.source import require_unlabelled
 from edgekd.settings import Count
 from edgekd.units import number_text
 

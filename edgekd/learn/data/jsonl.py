@@ -17,8 +17,10 @@ from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.fields.label import UNLABELLED
+from edgekd.learn.data.columns import KEEP_HINT
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
@@ -30,14 +32,12 @@ from edgekd.learn.data.text_line import TextLine
 from edgekd.learn.data.text_line import parse_line
 from edgekd.learn.data.text_line import require_alike
 from edgekd.learn.formats.records import Records
-from edgekd.learn.source import KEEP_HINT
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import SPLITS
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
-from edgekd.learn.source import require_unlabelled
 from edgekd.settings import Count
 from edgekd.units import bytes_text
 from edgekd.units import number_text

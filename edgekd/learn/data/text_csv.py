@@ -17,6 +17,7 @@ from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
+from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
@@ -29,7 +30,6 @@ from edgekd.learn.source import Source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
 from edgekd.learn.source import require_names
-from edgekd.learn.source import require_unlabelled
 from edgekd.settings import Count
 from edgekd.units import number_text
 

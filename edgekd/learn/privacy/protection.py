@@ -37,6 +37,8 @@ def build_mechanism(
         raise InputError("private: got train.precision fp16, want bf16 or fp32")
     if (count := read_launch().size) > 1:
         raise InputError(f"private: got {count} ranks, want one process")
+    if samples.dataset.find_labelled(samples.rows) is not None:
+        raise InputError("private: got samples that have no label, want all to have one")
     if words.delta * len(samples) >= 1:
         raise InputError(
             f"private.delta: got {words.delta:g} for {len(samples)} samples, want less than one over "

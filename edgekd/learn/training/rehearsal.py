@@ -12,9 +12,9 @@ from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.loss_values import NotFiniteLoss
 from edgekd.learn.method.loss_values import read_values
+from edgekd.learn.method.missing_labels import pass_over_unlabelled
 from edgekd.learn.method.outputs import add_auxiliary_loss
 from edgekd.learn.method.outputs import require_auxiliary
-from edgekd.learn.method.unlabelled import pass_over_unlabelled
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.batches import to_tensors

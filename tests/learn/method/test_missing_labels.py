@@ -24,7 +24,7 @@ from edgekd.learn.data import jsonl
 from edgekd.learn.data import text_csv
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.loss import bind_terms
-from edgekd.learn.method.unlabelled import pass_over_unlabelled
+from edgekd.learn.method.missing_labels import pass_over_unlabelled
 from edgekd.learn.settings import Term
 from edgekd.learn.split import divide_samples
 from edgekd.learn.view_settings import Views
@@ -96,10 +96,12 @@ class Place:
         config = train.TrainConfig.model_validate({**words, "views": {}, "views_seed": 0})
         return train.run(config, found, self.context())["weights.safetensors"].read_bytes()
 
-    def distil(self, found: Mapping[str, Path], *losses: Any, **more: Any) -> bytes:
+    def distil(
+        self, found: Mapping[str, Path], *losses: Any, alone: bool = False, **more: Any
+    ) -> bytes:
         words = {"model": MODEL, "losses": losses, "knowledge": "online", "train": TRAIN}
         config = {**words, "views": {"count": 1}, "views_seed": 0, **more}
-        given = {**found, **self.teacher}
+        given = {**found} if alone else {**found, **self.teacher}
         made = distil.run(distil.DistilConfig.model_validate(config), given, self.context())
         return made["weights.safetensors"].read_bytes()
 
@@ -124,6 +126,12 @@ def test_a_teacher_teaches_all_samples_and_labels_those_that_have_one(place: Pla
     assert place.distil(some, "kd") != place.distil(place.data(np.arange(30), kept=LABELLED), "kd")
     both = [{"name": "kd", "weight": 0.5}, {"name": "cross-entropy", "weight": 0.5}]
     assert place.distil(some, *both) != place.distil(every, *both)
+
+
+def test_without_a_teacher_nobody_looks_at_the_others(place: Place) -> None:
+    some = place.distil(place.data(LABELLED), "cross-entropy", alone=True)
+    kept = place.data(np.arange(30), kept=LABELLED)
+    assert some == place.distil(kept, "cross-entropy", alone=True)
 
 
 @pytest.mark.parametrize("name", ["cross-entropy", "dkd"])
@@ -162,10 +170,12 @@ def loaded(labels: np.ndarray) -> Samples:
 
 def test_what_does_not_know_them_is_refused(place: Place) -> None:
     found = place.data(LABELLED)
-    with pytest.raises(InputError, match="scheme: got dml with samples that have no label"):
+    with pytest.raises(InputError, match="scheme: got one that may read labels"):
         place.distil(found, "kd", scheme="dml")
-    with pytest.raises(InputError, match="views: got some that mix samples"):
+    with pytest.raises(InputError, match="views: got some that mix labels"):
         place.distil(found, "kd", views={"mixup": 0.2})
+    with pytest.raises(InputError, match="private: got samples that have no label"):
+        place.distil(found, "kd", private={"epsilon": 8.0, "delta": 1e-3, "max_norm": 1.0})
     case = {
         "label": "distil",
         "student": {"model": MODEL, "input": None},
@@ -175,7 +185,7 @@ def test_what_does_not_know_them_is_refused(place: Place) -> None:
         "train": TRAIN,
     }
     config = {"views": {}, "seed": 0, "plain": (), "cases": [case]}
-    with pytest.raises(InputError, match="scheme: got dml"):
+    with pytest.raises(InputError, match="scheme: got one"):
         check.run(check.CheckConfig.model_validate(config), found, place.context())
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from edgekd.errors import InputError
 from edgekd.learn.method.loss import BoundTerm
-from edgekd.learn.schemes import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgekd.learn.data.loader import Samples
-    from edgekd.named_member import NamedMember
+    from edgekd.table import Member
 
 LABELS = frozenset({"labels", "label_indices"})
 """The signals that only a sample with a label has."""
@@ -36,21 +35,21 @@ def pass_over_unlabelled(terms: Iterable[BoundTerm], samples: Samples) -> tuple[
     )
 
 
-def require_usable(samples: Samples, scheme: NamedMember, *, private: bool) -> None:
-    """Refuse what cannot do with samples without a label.
+def require_usable(samples: Samples, scheme: Member) -> None:
+    """Refuse what may read labels of samples of which some have none.
+
+    Args:
+        samples: that are learned from.
+        scheme: who teaches them.
 
     Raises:
-        InputError: naming it, if there are such samples.
+        InputError: naming what it is.
     """
     if samples.dataset.find_labelled(samples.rows) is None:
         return
-    if scheme.name != OFFLINE.name:
+    if not scheme.sees_batch_once:
         raise InputError(
-            f"scheme: got {scheme.name} with samples that have no label, want {OFFLINE.name}"
+            f"scheme: got one that may read labels ({scheme.summary}), and samples that have none, want offline"
         )
     if samples.views.mixup or samples.views.cutmix:
-        raise InputError(
-            "views: got some that mix samples, of which some have no label, want others"
-        )
-    if private:
-        raise InputError("private: got samples that have no label, want all to have one")
+        raise InputError("views: got some that mix labels, and samples that have none, want others")
