@@ -15,6 +15,7 @@ from edgekd.learn.quant import hard_swish
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import int32_bias
 from edgekd.learn.quant import operators
+from edgekd.learn.quant import rounding_places
 from edgekd.learn.quant import sensitivity
 from edgekd.learn.quant import tracing
 from edgekd.learn.quant.onnx_operators import dequantize
@@ -67,7 +68,9 @@ def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
     if profile.one_attention:
         attention.fuse_attention(written)
     if profile.matches_patterns:
-        _repeat_behind_movers(written)
+        rounding_places.repeat_behind_movers(written)
+    else:
+        rounding_places.wait_for_order(written)
     signed = profile.activation == "s8"
     for node in list(written.graph.nodes):
         quantizer = _quantizer(written, node)
@@ -134,28 +137,6 @@ def _without_idle_sites(module: fx.GraphModule) -> None:
 def _computes_in_int8(node: fx.Node) -> bool:
     ours = operators.LAYERS | operators.MATMULS | operators.LIGHT
     return node.target in ours or operators.is_passing(node)
-
-
-def _repeat_behind_movers(module: fx.GraphModule) -> None:
-    """Round again behind whatever moves rounded values: nothing changes, and an engine that fuses by
-    matching finds its Q/DQ next to the operator."""
-    rounded: dict[fx.Node, str] = {}
-    for node in list(module.graph.nodes):
-        if isinstance(_quantizer(module, node), ActivationQuantizer):
-            rounded[node] = str(node.target)
-        elif operators.is_passing(node) and node.args[0] in rounded:
-            target = rounded[node.args[0]]
-            listed = any(user.target is operators.GETITEM for user in node.users)
-            if listed or node.target in operators.VANISHING:
-                rounded[node] = target  # of a list, each tensor is rounded as it is taken out
-                continue
-            with module.graph.inserting_after(node):
-                again = module.graph.call_module(target, (node,))
-            again.meta = tracing.place_of(node)
-            for user in list(node.users):
-                if user is not again:
-                    user.replace_input_with(node, again)
-            rounded[again] = target
 
 
 def _round_hard_sigmoid(module: fx.GraphModule, site: fx.Node, signed: bool) -> None:

@@ -130,6 +130,21 @@ PASSING = {
 }
 """Move values or pick among them: quantized values stay on their grid."""
 
+REORDERING = {
+    _aten.flatten.using_ints,
+    _aten.unflatten.int,
+    _aten.view.default,
+    _aten.reshape.default,
+    _aten.permute.default,
+    _aten.movedim.int,
+    _aten.movedim.intlist,
+    _aten.swapaxes.default,
+    _aten.transpose.int,
+    _aten.contiguous.default,
+    _aten.clone.default,
+}
+"""Give each value once, in another order or shape."""
+
 PADS = {_aten.pad.default, _aten.constant_pad_nd.default}
 """Move values too, unless they put another number than 0 beside them."""
 

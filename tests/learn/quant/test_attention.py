@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from edgekd.learn.quant import onnx_operators
 from edgekd.learn.quant import post_training
 from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
+from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
 
 WIDTH, HEADS = 16, 2
@@ -93,6 +95,31 @@ def test_it_answers_as_was_trained_at_any_length_and_under_a_mask(tmp_path: Path
         with torch.no_grad():
             want = started.model(x, mask).numpy()
         np.testing.assert_allclose(got, want, atol=site)
+
+
+@pytest.mark.parametrize("form", ["float", "int8"])
+def test_openvino_rounds_what_an_attention_gives_behind_its_heads(
+    form: blocks.Form, tmp_path: Path
+) -> None:
+    """There its own attention brings heads together before anything is rounded; codes it would move one by one."""
+    started = quantized(form)
+    written = emit.prepare_export(started.model, PROFILES["openvino"])
+    path = to_onnx.write(written, tmp_path / "model.onnx", ENDS, opset=20)
+    makers = {name: node for node in onnx.load(path).graph.node for name in node.output}
+    (last,) = (node for node in makers.values() if node.op_type == "MatMul" and "out" in node.name)
+    kinds, value = [], last.input[0]
+    while value in makers and len(kinds) < 5:
+        kinds.append(makers[value].op_type)
+        value = makers[value].input[0]
+    assert kinds == ["DequantizeLinear", "QuantizeLinear", "Reshape", "Transpose", "MatMul"]
+    x, mask = inputs(3, 5)
+    built = openvino.build(path, tmp_path, "int8")
+    if form == "float":
+        assert not {"Transpose u8", "Transpose i8"} & openvino.kernels(built, "int8").keys()
+    (got,) = openvino.load(built, "int8", 1).run({"x": x.numpy(), "mask": mask.numpy()})
+    site = max(one.step() for one in insertion.find_activation_quantizers(started.model).values())
+    with torch.no_grad():
+        np.testing.assert_allclose(got, started.model(x, mask).numpy(), atol=site)
 
 
 @pytest.mark.parametrize("why", ["int8 products", "another engine", "another scale"])
