@@ -3,7 +3,8 @@
     python benchmarks/ranks/measure.py throughput --output benchmarks/ranks/throughput.json
 
 `throughput`: one global batch, a live teacher, kd and cross-entropy; the two take turns, `--turns` times; a ratio is
-that of one turn, the figure their median with the smallest and largest. The losses are those of the first 20 steps.
+that of one turn, the figure their median with the smallest and largest. The losses are those of the first 20 steps;
+beside them stands how far one process of one thread is from one of two: sums in another order alone do that.
 Where others use the machine: `--clock processor`.
 """
 
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,13 +50,40 @@ from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
 from edgekd.tasks import DEFAULT_TASK
 
-BATCH, WARM_STEPS, STEPS = 64, 4, 20
-SHAPES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], int]] = {
-    "resnet8-w16 by resnet14-w32, 32 px": ("resnet8", "resnet14", {"base": 16}, {"base": 32}, 32),
-    "vit-tiny by its double, 32 px": ("vit-tiny", "vit-tiny", {}, {"dim": 192}, 32),
-    "resnet8-w8 by resnet8-w16, 8 px": ("resnet8", "resnet8", {"base": 8}, {"base": 16}, 8),
+WARM_STEPS, STEPS = 4, 20
+
+
+class Shape(NamedTuple):
+    """What learns from what."""
+
+    student: str
+    teacher: str
+    """Their builders."""
+    small: dict[str, Any]
+    large: dict[str, Any]
+    """Their arguments."""
+    side: int
+    """Pixels."""
+    batch: int
+
+
+SHAPES = {
+    "resnet8-w16 by resnet14-w32, 32 px, 64 images": Shape(
+        "resnet8", "resnet14", {"base": 16}, {"base": 32}, 32, 64
+    ),
+    "resnet8-w32 by resnet14-w32, 64 px, 64 images": Shape(
+        "resnet8", "resnet14", {"base": 32}, {"base": 32}, 64, 64
+    ),
+    "resnet8-w16 by resnet14-w32, 32 px, 256 images": Shape(
+        "resnet8", "resnet14", {"base": 16}, {"base": 32}, 32, 256
+    ),
+    "vit-tiny by its double, 32 px, 64 images": Shape(
+        "vit-tiny", "vit-tiny", {}, {"dim": 192}, 32, 64
+    ),
+    "resnet8-w8 by resnet8-w16, 8 px, 64 images": Shape(
+        "resnet8", "resnet8", {"base": 8}, {"base": 16}, 8, 64
+    ),
 }
-"""Builders and arguments of student and teacher, pixels a side."""
 CLOCKS = {"wall": "began_s", "processor": "processor_s"}
 """The processor's time, beside one process of one thread, is that of a machine which others use, too."""
 
@@ -82,7 +111,7 @@ def make_samples(side: int, count: int) -> Samples:
 
 def train(shape: str, folder: Path, threads: int) -> None:
     """Train a few steps, as one process or as a rank; rank 0 writes the losses and when each step began."""
-    builder, teaching, small, large, side = SHAPES[shape]
+    builder, teaching, small, large, side, batch = SHAPES[shape]
     teacher = network(teaching, large, side, 2).eval().requires_grad_(False)
     teacher.to(memory_format=torch.channels_last)
     began_s: list[float] = []
@@ -100,11 +129,11 @@ def train(shape: str, folder: Path, threads: int) -> None:
     ]
     run = TrainingRun(
         model=network(builder, small, side, 1),
-        samples=make_samples(side, BATCH),
+        samples=make_samples(side, batch),
         terms=bind_terms(terms),
         scheme=Scheme(lessons, scheme.companions),
         training=Training(
-            epochs=WARM_STEPS + STEPS, batch_size=BATCH, learning_rate=0.05, checkpoint_every_s=1e6
+            epochs=WARM_STEPS + STEPS, batch_size=batch, learning_rate=0.05, checkpoint_every_s=1e6
         ),
         resolved=Arithmetic(precision="fp32", channels_last=True, threads=threads),
         seed=0,
@@ -126,7 +155,7 @@ def start(arguments: list[str], processes: int, log: Path) -> subprocess.Popen[b
 
 def train_beside(shape: str, processes: int, threads: int, folder: Path) -> list[dict[str, Any]]:
     """What one launch of so many processes found, a rank each."""
-    place = folder / str(processes)
+    place = folder / f"{processes}-{threads}"
     place.mkdir(exist_ok=True)
     order = ["train", "--shape", shape, "--folder", str(place), "--threads", str(threads)]
     done = start([__file__, *order], processes, place / "log")
@@ -141,6 +170,12 @@ def step_s(found: list[dict[str, Any]], clock: str) -> float:
     return float(np.median(steps[0]) if clock == "began_s" else sum(map(np.mean, steps)))
 
 
+def find_difference(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> float:
+    """The largest between losses of the first steps."""
+    pairs = zip(*(found[0]["history"][:STEPS] for found in (first, second)), strict=True)
+    return max(abs(a[key] - b[key]) for a, b in pairs for key in a)
+
+
 class Beside:
     """One process and two ranks that take turns at one shape."""
 
@@ -148,7 +183,7 @@ class Beside:
         self.shape, self.clock = shape, clock
         self.ratios: list[float] = []
         self.step_ms: dict[int, list[float]] = {1: [], 2: []}
-        self.apart = 0.0
+        self.apart = self.threads_apart = 0.0
 
     def take_turn(self, folder: Path) -> None:
         """One more ratio; who goes first changes."""
@@ -158,9 +193,10 @@ class Beside:
             found[count] = train_beside(self.shape, count, threads, folder)
             self.step_ms[count].append(1000 * step_s(found[count], self.clock))
         self.ratios.append(self.step_ms[1][-1] / self.step_ms[2][-1])
-        first, second = (found[count][0]["history"][:STEPS] for count in (1, 2))
-        pairs = zip(first, second, strict=True)
-        self.apart = max(self.apart, *(abs(a[key] - b[key]) for a, b in pairs for key in a))
+        self.apart = max(self.apart, find_difference(found[1], found[2]))
+        if len(self.ratios) == 1:
+            one, two = (train_beside(self.shape, 1, threads, folder) for threads in (1, 2))
+            self.threads_apart = find_difference(one, two)
 
     def describe(self) -> dict[str, Any]:
         """The median and the range of what was found so far."""
@@ -171,13 +207,14 @@ class Beside:
             "one_process_step_ms": statistics.median(self.step_ms[1]),
             "two_ranks_step_ms": statistics.median(self.step_ms[2]),
             "largest_loss_difference_in_20_steps": self.apart,
+            "of_one_thread_to_two_in_one_process": self.threads_apart,
         }
 
 
 def measure_throughput(turns: int, clock: str, shapes: list[str]) -> Iterator[dict[str, Any]]:
     """Yield all that was found after each turn of each shape."""
     rows = {shape: Beside(shape, clock) for shape in shapes}
-    facts = {"batch": BATCH, "torch": torch.__version__, "clock": clock}
+    facts = {"torch": torch.__version__, "clock": clock}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(turns):
             for shape, row in rows.items():
@@ -192,14 +229,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--shape")
+    parser.add_argument("--shape", nargs="+", choices=SHAPES)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--threads", type=int)
     given = parser.parse_args()
     if given.what == "train":
-        train(given.shape, given.folder, given.threads)
+        train(*given.shape, given.folder, given.threads)
         return
-    shapes = [given.shape] if given.shape else list(SHAPES)
+    shapes = given.shape or list(SHAPES)
     for found in measure_throughput(given.turns, CLOCKS[given.clock], shapes):
         found["command"] = " ".join(["python", *sys.argv])
         if given.output is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.launch import environment
+from edgekd.learn.parallel import exchange
+from edgekd.learn.parallel.exchange import Exchange
 from edgekd.progress import Progress
 from edgekd.progress import Silent
 
@@ -87,6 +91,38 @@ def _join() -> None:
         backend, store=board, rank=launch.rank, world_size=launch.size, timeout=PATIENCE
     )
     atexit.register(distributed.destroy_process_group)
+    if backend == "gloo" and launch.is_on_one_machine:
+        _open_exchange()
+
+
+_exchanges: list[Exchange] = []
+"""What the ranks of this process share on one machine, if they can."""
+
+
+def _open_exchange() -> None:
+    """Share memory with the other ranks, all of this machine; if one cannot, none does."""
+    with ExitStack() as held:
+        own: Exchange | None = None
+        processes = gather(torch.tensor([os.getpid()])).tolist()
+        with contextlib.suppress(OSError):
+            path = read_on_first(lambda: _create_memory(held, len(processes)))
+            if path:
+                own = Exchange(Path(os.fsdecode(path)), distributed.get_rank(), processes)
+        if int(gather(torch.tensor([own is not None])).sum()) == len(processes) and own:
+            _exchanges[:] = [own]
+
+
+def _create_memory(held: ExitStack, count: int) -> bytes:
+    """The name of a file for so many ranks; none where there can be none."""
+    if exchange.is_possible():
+        with contextlib.suppress(OSError):
+            return os.fsencode(held.enter_context(exchange.create_memory(count)))
+    return b""
+
+
+def _find_exchange(tensor: Tensor) -> Exchange | None:
+    """What such a tensor goes through on its way to the other ranks, if it is not a message."""
+    return next((each for each in _exchanges if each.can_take(tensor)), None)
 
 
 def rank() -> int:
@@ -159,8 +195,7 @@ def average_gradients(module: nn.Module) -> None:
         return
 
     def average(flat: Tensor) -> None:
-        distributed.all_reduce(flat)
-        flat /= count()
+        add_up(flat).div_(count())
 
     _change_flat([p.grad for p in module.parameters() if p.grad is not None], average)
 
@@ -183,6 +218,8 @@ def _to_shared(tensor: Tensor) -> Tensor:
 def gather(tensor: Tensor) -> Tensor:
     """Gather the ranks' tensors [n, ...] behind one another: [B, ...], without gradient."""
     mine = tensor.detach().contiguous()
+    if shared := _find_exchange(mine):
+        return shared.gather(mine)
     slices = [torch.empty_like(mine) for _ in range(count())]
     distributed.all_gather(slices, mine)
     return torch.cat(slices)
@@ -190,7 +227,10 @@ def gather(tensor: Tensor) -> Tensor:
 
 def add_up(tensor: Tensor) -> Tensor:
     """Add the ranks' tensors up in place, without gradient."""
-    distributed.all_reduce(tensor)
+    if shared := _find_exchange(tensor):
+        shared.add_up(tensor)
+    else:
+        distributed.all_reduce(tensor)
     return tensor
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch import distributed
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics.shapes import widen
@@ -127,9 +126,7 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        mean = tensor.detach().clone()
-        distributed.all_reduce(mean)
-        return mean / ranks.count()
+        return ranks.add_up(tensor.detach().clone()) / ranks.count()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
