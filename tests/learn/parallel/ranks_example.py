@@ -148,6 +148,7 @@ def of_messages(folder: Path) -> dict[str, Tensor]:
     with work_alone():
         alone = ranks.count()
     return {
+        "exchanges": torch.tensor(len(ranks._exchanges)),
         "weights": network.weight.detach().clone(),
         "rows": torch.from_numpy(np.concatenate(ranks.gather_rows(own, sizes))),
         "read": torch.tensor(read == b"of the first"),

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from edgekd.learn.parallel import exchange
 from edgekd.learn.parallel import ranks
 from tests.learn.parallel import ranks_steps_example as example
 
@@ -160,3 +161,4 @@ def test_what_ranks_tell_one_another(both: Both) -> None:
         assert found["rows"].tolist() == [[0, 0]] * 3 + [[1, 1]]
         assert found["read"] and found["nothing"] and found["refused"]
         assert int(found["alone"]) == 1
+        assert int(found["exchanges"]) == int(exchange.is_possible())
