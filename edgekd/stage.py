@@ -27,6 +27,13 @@ Made = dict[str, Path]
 """A stage's output files by name."""
 
 
+def take_own(given: Given, owner: str) -> Given:
+    """The inputs, those under ``owner/`` in place of others of their names: a model may read texts by its own tokenizer."""
+    prefix = f"{owner}/"
+    own = {name: path for name, path in given.items() if name.startswith(prefix)}
+    return {**given, **{name.removeprefix(prefix): path for name, path in own.items()}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The folders and services that a running stage may use beside its inputs."""

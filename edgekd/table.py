@@ -79,6 +79,8 @@ class Member(NamedTuple):
     """Whether a loss's student answers through its teacher's classifier."""
     over_tokens: bool = False
     """Whether a loss is summed over tokens, of which those without a label can be left out."""
+    across_vocabularies: bool = False
+    """Whether a loss compares answers to tokens of two vocabularies."""
     reads_top_k: bool = False
     """Whether a loss computes with stored answers of which only the likeliest classes are known; all others get logits
     in which the rest are alike."""

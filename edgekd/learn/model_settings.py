@@ -71,4 +71,6 @@ class Network(Settings):
     model: ModelName
     input: Input | None
     norm: Literal["batch", "group"] = "batch"
+    reads: str = omit_default("")
+    """Of a teacher that reads texts by its own tokenizer its name, under which its data lie."""
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()

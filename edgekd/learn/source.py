@@ -3,10 +3,8 @@
 A source is a module of `edgekd.learn.data` with two functions:
 
 - ``files(*, <knobs>, data_dir, allow_download)``: the files it will read, for the plan and for digests;
-- ``read(*, <knobs>, data_dir, allow_code, allow_download)``: the `Source`.
-
-One that can download has a third, ``remote(*, <knobs>, data_dir)``: the addresses of what is not here.
-
+- ``read(*, <knobs>, data_dir, allow_code, allow_download)``: the `Source`. One that can download has a third,
+  ``remote(*, <knobs>, data_dir)``: the addresses of what is not here.
 What is wrong with the user's files is an InputError that names the file; what this machine lacks
 is a MachineError. Nothing read here is ever unpickled, extracted to a path or executed.
 """
@@ -79,6 +77,8 @@ class Source(NamedTuple):
     """Which fields are what a model answers to the others."""
     tokenizer: bytes = b""
     """The tokenizer.json of its tokens, if there is one."""
+    places: Mapping[str, RaggedRows] = {}
+    """By split, of each token of another tokenizer, which cut the texts: the place of its partner here, or -1."""
 
 
 class LabelledImages(NamedTuple):

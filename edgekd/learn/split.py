@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from edgekd import splits
+from edgekd.errors import InputError
 
 _TEST, _VALIDATION, _TRAIN = 0, 1, 2
 """Which of the seed's streams serves what; a split does not move when another one is drawn."""
@@ -116,3 +120,24 @@ def _hold_back(
 
 def _shuffled(count: int, seed: list[int]) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(seed)).permutation(count)
+
+
+def require_same_samples(student: Path, own: Path, where: str) -> None:
+    """Refuse two files of a split that are not of the same samples.
+
+    Args:
+        student: as the student reads them.
+        own: as a teacher reads them, by its own tokenizer.
+        where: how to call them in a message.
+
+    Raises:
+        InputError: if two splits have another number of samples, or other classes.
+    """
+    mine, theirs = splits.read(student), splits.read(own)
+    counts = [len(next(iter(rows.values()))) for rows in (mine, theirs)]
+    labels = [rows.get("labels", np.zeros(0)) for rows in (mine, theirs)]
+    if counts[0] != counts[1] or not np.array_equal(np.asarray(labels[0]), np.asarray(labels[1])):
+        got = f"{counts[1]} samples by the teacher's tokenizer and {counts[0]} by the student's"
+        raise InputError(
+            f"{where}: got {got}, want the same: leave out what one of them cannot read"
+        )

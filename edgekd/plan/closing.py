@@ -16,6 +16,7 @@ from edgekd.plan import ablation
 from edgekd.plan import deliverables
 from edgekd.plan import deploying
 from edgekd.plan import members
+from edgekd.plan import own_texts
 from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.plan import wiring
@@ -103,10 +104,13 @@ def _find_text_files(
 
 def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
     makers = roles.role_labels(recipe)
+    if recipe.answers_tokens and own_texts.find_label(recipe, TEACHER) != "data":
+        del makers[TEACHER]  # answers to other tokens cannot be laid beside the student's
     for each in ablation.find_ablations(recipe):
         makers |= {explain.WHOLE: each.whole, f"{explain.WITHOUT}{each.term}": each.label}
     words = recipe.explain
     takes = wiring.split_inputs(words.split)
+    takes |= own_texts.take_beside(recipe, TEACHER, words.split)
     for role, label in makers.items():
         takes |= wiring.model_inputs(label, prefix=f"{role}_")
     config = explain.ExplainConfig(

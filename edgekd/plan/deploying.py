@@ -11,11 +11,13 @@ from edgekd.bench import sized_calls
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.candidate import name_export
 from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.bench.roles import find_reference
 from edgekd.device import Device
 from edgekd.interface import NEXT_TOKENS
 from edgekd.learn import task_fit
 from edgekd.plan import origins
+from edgekd.plan import own_texts
 from edgekd.plan import profiles
 from edgekd.plan import roles
 from edgekd.plan import student
@@ -118,7 +120,8 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         words = recipe.export.model_dump()
         if profile:
             words["opset"] = max(recipe.export.opset, quantization.least_opset(recipe.steps))
-        takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
+        splits = own_texts.take_splits(recipe, model, "validation")
+        takes = {**wiring.model_inputs(maker), **splits}
         if not profile and maker in roles.file_labels(recipe):
             takes[export.USER_MODEL] = (maker, load.MODEL)
         config = export.ExportConfig(
@@ -137,7 +140,8 @@ def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Ta
     config = measure.MeasureConfig(
         candidates=everyone, measure=recipe.measure, tolerance=recipe.export.tolerance
     )
-    takes = {**wiring.split_inputs("validation"), **golden, **engines}
+    beside = own_texts.take_beside(recipe, TEACHER, "validation")
+    takes = {**wiring.split_inputs("validation"), **beside, **golden, **engines}
     return Step("measure", measure.STAGE, config, takes)
 
 
@@ -157,6 +161,7 @@ def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.T
     rounded = [student.quantize_label(one.profile) for one in everyone if one.profile]
     makers |= {label: label for label in rounded}
     takes = {**wiring.split_inputs("test"), **engines, "rows": ("measure", "rows.json")}
+    takes |= own_texts.take_beside(recipe, TEACHER, "test")
     takes["choice"] = ("choose", "choice.json")
     for role, label in makers.items():
         takes |= wiring.model_inputs(label, prefix=f"{role}_")

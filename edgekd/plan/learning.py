@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from edgekd.bench.roles import CONTROL
 from edgekd.cores import count_cores
@@ -18,6 +21,7 @@ from edgekd.learn.settings import Training
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.plan import loading
 from edgekd.plan import origins
+from edgekd.plan import own_texts
 from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
 from edgekd.plan import roles
@@ -49,7 +53,8 @@ def steps(
         options: where data lies and what may run.
     """
     teachers = recipe.named_teachers
-    labelled = {teaching.teacher_label(recipe, name): words for name, words in teachers.items()}
+    names = {teaching.teacher_label(recipe, name): name for name in teachers}
+    labelled = {label: teachers[name] for label, name in names.items()}
     loaded = {label: words for label, words in labelled.items() if words.has_weights}
     trained = {label: words for label, words in labelled.items() if words.is_trained}
     who = recipe.student
@@ -60,11 +65,20 @@ def steps(
     for label, each in found.items():
         yield loading.open_step(recipe, each, f"open-{label}", folder, options)
     yield _data(recipe, folder, options)
+    make_data = functools.partial(_data, recipe, folder, options)
+    yield from own_texts.steps(recipe, make_data, options)
     for label, words in loaded.items():
         further, seed = label in trained, recipe.seed
         made = loading_label(label) if further else label
         yield loading.load_step(
-            recipe, words, made, folder, options, seed=seed, for_training=further
+            recipe,
+            words,
+            made,
+            folder,
+            options,
+            seed=seed,
+            for_training=further,
+            name=names[label],
         )
     if who.has_weights:
         further = not roles.begins_finished(recipe)
@@ -73,10 +87,11 @@ def steps(
         yield loading.load_step(recipe, who, made, folder, options, seed=seed, for_training=further)
     yield rehearsal.rehearsal_step(recipe, profiles, options)
     for label, words in trained.items():
-        yield tuning_step(f"tune-{label}", words.model, words.input, words.training, options)
+        own = own_texts.find_label(recipe, names[label])
+        yield tuning_step(f"tune-{label}", words.model, words.input, words.training, options, own)
     yield tuning_step(teaching.STUDENT_TUNED, who.model, who.input, who.train, options)
     for label, words in trained.items():
-        yield _train(recipe, words, label, options)
+        yield _train(recipe, words, label, options, own_texts.find_label(recipe, names[label]))
     if roles.has_control(recipe):
         yield _train(recipe, who, CONTROL, options)
     if recipe.synthesis is not None:
@@ -94,9 +109,17 @@ def threads(training: Training) -> int:
     return training.threads or max(1, count_cores() // read_launch().local_size)
 
 
-def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
+def _data(
+    recipe: Recipe,
+    folder: Path,
+    options: Options,
+    label: str = "data",
+    change: Mapping[str, Any] = MappingProxyType({}),
+) -> Step:
+    """The data as the student reads them; or of another label, and with what `change` says, as a teacher does."""
     published = pretrained_models.find_per_channel(recipe, options)
-    config = data.DataConfig(**dict(recipe.data), task=recipe.task, **published)
+    said = {**dict(recipe.data), "task": recipe.task, **published, **change}
+    config = data.DataConfig(**said)
     origin: origins.Origin | None = functools.partial(
         data.digest_source,
         config,
@@ -111,7 +134,7 @@ def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
     external = {} if answering is None else {data.MODEL_FILE: folder / answering}
     for path in external.values():
         origin = origins.join(origin, origins.of_file(path))
-    return Step("data", data.STAGE, config, {}, recipe.seed, external=external, origin=origin)
+    return Step(label, data.STAGE, config, {}, recipe.seed, external=external, origin=origin)
 
 
 def _synthesized(recipe: Recipe) -> Step:
@@ -129,7 +152,12 @@ def _synthesized(recipe: Recipe) -> Step:
 
 
 def tuning_step(
-    label: str, model: ModelChoice, seen: Input | None, training: Training, options: Options
+    label: str,
+    model: ModelChoice,
+    seen: Input | None,
+    training: Training,
+    options: Options,
+    data_label: str = "data",
 ) -> Step:
     """In which arithmetic a model is trained, measured where the recipe leaves it open."""
     compiles: tune.CompileChoice = training.compile if training.compile is not None else False
@@ -146,7 +174,7 @@ def tuning_step(
         compile=compiles,
         compiler=find_compiler() if compiles else None,
     )
-    takes = {"data": ("data", "data.json")}
+    takes = {"data": (data_label, "data.json")}
     return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
 
 
@@ -156,7 +184,9 @@ def _round_epochs(epochs: int) -> int | None:
     return None if epochs >= tune.MANY_EPOCHS else 2 ** int(math.log2(epochs))
 
 
-def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options) -> Step:
+def _train(
+    recipe: Recipe, who: Teacher | Student, label: str, options: Options, data_label: str = "data"
+) -> Step:
     teaches = isinstance(who, Teacher)
     views = who.views if isinstance(who, Teacher) else None
     config = train.TrainConfig(
@@ -172,7 +202,8 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
         counts_unlabelled=not teaches,
     )
     tuned = f"tune-{label}" if teaches else teaching.STUDENT_TUNED
-    takes = {**wiring.split_inputs("train", "validation"), "resolved": (tuned, "resolved.json")}
+    splits = wiring.split_inputs("train", "validation", label=data_label)
+    takes = {**splits, "resolved": (tuned, "resolved.json")}
     if who.has_weights:
         takes |= wiring.model_inputs(
             loading_label(label) if teaches else roles.LOADED, prefix="start_"

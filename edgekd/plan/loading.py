@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from edgekd.learn.models import MODELS
 from edgekd.plan import origins
+from edgekd.plan import own_texts
 from edgekd.plan import pretrained_models
-from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import Teacher
@@ -104,8 +104,10 @@ def load_step(
     *,
     seed: int,
     for_training: bool,
+    name: str = "",
 ) -> Step:
-    """Load the weights into their model, and make it ready for the data; `seed` draws what they lack."""
+    """Load the weights into their model, and make it ready for the data; `seed` draws what they lack, `name` is a
+    teacher's."""
     weights = find_weights(words, folder, options)
     config = load.LoadConfig(
         model=words.model,
@@ -116,9 +118,10 @@ def load_step(
         preprocessing=weights.preprocessing,
         for_training=for_training,
     )
-    takes, external = wiring.split_inputs("validation"), {"user_weights": weights.path}
+    takes = own_texts.take_splits(recipe, name, "validation")
+    external = {"user_weights": weights.path}
     if weights.tokenizer is not None:
         external[load.MODEL_TOKENIZER] = weights.tokenizer
-        takes |= wiring.tokenizer_input(recipe)
+        takes |= own_texts.take_tokenizer(recipe, name)
     seed = seed if for_training else 0
     return Step(label, load.STAGE, config, takes, seed, external=external, origin=weights.origin)

@@ -16,6 +16,7 @@ from edgekd.learn.settings import Training
 from edgekd.named_member import NamedMember
 from edgekd.plan import members
 from edgekd.plan import origins
+from edgekd.plan import own_texts
 from edgekd.plan import roles
 from edgekd.plan import teaching
 from edgekd.plan import wiring
@@ -54,9 +55,17 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
         LABEL,
         check.STAGE,
         config,
-        wiring.split_inputs("train"),
+        _find_splits(recipe),
         origin=_origin(recipe, options),
     )
+
+
+def _find_splits(recipe: Recipe) -> wiring.Takes:
+    """The training split, and beside it those of teachers that read it by their own tokenizers."""
+    found = wiring.split_inputs("train")
+    for name in recipe.named_teachers:
+        found |= own_texts.take_beside(recipe, name, "train")
+    return found
 
 
 def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
@@ -182,7 +191,8 @@ def _teacher(recipe: Recipe, name: str) -> Network:
     if who is not None:
         # Of weights that are trained further the head is made for the data's classes.
         classes = () if who.is_trained else who.classes
-        return Network(model=who.model, input=who.input, classes=classes)
+        reads = name if who.texts is not None else ""
+        return Network(model=who.model, input=who.input, classes=classes, reads=reads)
     if (name,) == THE_STUDENT:
         return _student(recipe)
     return _learner(recipe, teaching.find_step(recipe, name))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.learn.settings import find_reuse_term
+from edgekd.plan import own_texts
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import THE_STUDENT
@@ -65,6 +66,7 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
         else:
             model = wiring.model_inputs(teacher_label(recipe, name), prefix="teacher_")
             found |= {key + mark: place for key, place in model.items()}
+            found |= own_texts.take_beside(recipe, name, "train", owner=f"teacher{mark}")
     if isinstance(step, Distillation) and "waypoint_functions" in step.asks:
         (first, *_), makers = step.teachers, recipe.named_teachers
         maker, teacher = teacher_label(recipe, first), makers[first]
@@ -133,6 +135,8 @@ def _asked(recipe: Recipe, name: str) -> Step:
         sharded=_is_sharded(recipe, name),
     )
     samples = wiring.training_inputs(recipe)
+    if own_texts.find_label(recipe, name) != "data":
+        samples = own_texts.take_splits(recipe, name, "train")
     inputs = {
         "data": samples["data"],
         "train": samples["train"],

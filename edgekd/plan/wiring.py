@@ -12,9 +12,16 @@ Takes = dict[str, tuple[str, str]]
 """Input name to (label of an earlier step, its file)."""
 
 
-def split_inputs(*names: str) -> Takes:
-    """The named splits, and what describes them."""
-    return {"data": ("data", "data.json")} | {name: ("data", name) for name in names}
+def split_inputs(*names: str, label: str = "data", prefix: str = "") -> Takes:
+    """The named splits, and what describes them.
+
+    Args:
+        names: of the splits.
+        label: of the step that makes them.
+        prefix: before the names of the inputs.
+    """
+    found = {f"{prefix}data": (label, "data.json")}
+    return found | {prefix + name: (label, name) for name in names}
 
 
 def tokenizer_input(recipe: Recipe) -> Takes:

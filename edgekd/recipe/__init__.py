@@ -24,6 +24,7 @@ from edgekd.recipe import beginning
 from edgekd.recipe import canonical
 from edgekd.recipe import decoding
 from edgekd.recipe import json_schema
+from edgekd.recipe import own_texts
 from edgekd.recipe import privacy
 from edgekd.recipe import problems
 from edgekd.recipe import teachers
@@ -96,14 +97,20 @@ class Recipe(Settings):
     @property
     def steps(self) -> tuple[LearningStep, ...]:
         """The steps of learning by name, with all that ``learn`` leaves unsaid."""
-        entry = BUILT_IN.get(self.task)
         return resolve_steps(
             self.learn,
             self.student,
             has_teacher=self.teacher is not None,
-            lengths_vary=entry is not None and entry.lengths_vary,
+            lengths_vary=self.answers_tokens,
             stores_places=self.knowledge is not None,
+            own_texts={name for name, each in self.named_teachers.items() if each.texts},
         )
+
+    @property
+    def answers_tokens(self) -> bool:
+        """Whether a model of the task answers to every token of a text."""
+        entry = BUILT_IN.get(self.task)
+        return entry is not None and entry.lengths_vary
 
     def settle_knowledge(self, said: Mapping[recipe_text.Key, str]) -> Recipe:
         """Return the recipe whose steps say, by their keys, whether their teachers' answers are stored or online."""
@@ -205,6 +212,14 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
         steps, recipe.named_teachers, recipe.student, synthesizes=recipe.synthesis is not None
     )
     fault = fault or teachers.find_fault(steps, recipe.keyed_teachers, recipe.student)
+    fault = fault or own_texts.find_fault(
+        steps,
+        recipe.keyed_teachers,
+        recipe.data.source,
+        answers_tokens=recipe.answers_tokens,
+        synthesizes=recipe.synthesis is not None,
+        limits_sizes=recipe.budget.speedup is not None and bool(recipe.measure.sizes),
+    )
     fault = fault or privacy.find_fault(steps, recipe.student, recipe.views)
     fault = fault or agreement.find_knowledge_fault(recipe.knowledge, steps, ends)
     if ends is not None:

@@ -37,6 +37,7 @@ from edgekd.named_member import NamedMember
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
 from edgekd.recipe.target import require_distinct
+from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default
@@ -104,6 +105,19 @@ def _with_file(value: Any) -> Any:
     return {**value, "weights": file} if file else value
 
 
+class TeacherTexts(Settings):
+    """How a teacher reads the data's texts where its tokenizer is another than the student's."""
+
+    tokenizer: Annotated[str, Field(min_length=1, max_length=1000)]
+    """Its tokenizer.json, or the folder it lies in, found as the data's is; ``own`` is that of its pretrained model, ``bytes``
+    takes the bytes of a text for its tokens."""
+    longest: Count | None = omit_default(None)
+    """Its tokens of the longest text; None is the number that the data's source has. A corpus is cut as the student's."""
+    align: Literal["text", "position"] = omit_default("text")
+    """Of a language model, which of its tokens answers to which of the student's: the one behind which both have read the
+    same text, or the one of the same number (Boizard et al. 2024)."""
+
+
 class Teacher(Settings):
     """The large model: trained here, or loaded and checked on the validation split."""
 
@@ -121,6 +135,8 @@ class Teacher(Settings):
     allow: WeightsAllow = omit_default(())
     """Whether the weights may have tensors that the model lacks (``extra``: an auxiliary head), or lack some of the
     model's (``missing``: those stay as they are initialised)."""
+    texts: TeacherTexts | None = omit_default(None)
+    """How it reads texts, where its tokenizer is another than the data's."""
     losses: LabelLosses = BY_TASK
     """What it is trained on; where it is left out, what the task says that labels teach."""
     train: Training | None = None

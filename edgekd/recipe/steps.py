@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ from edgekd.table import find_signature
 
 LENGTHS_VARY = "answers are as long as their texts, and `knowledge` does not say how one is stored"
 """Why a task's answers are no array of one size."""
+OTHER_TOKENS = "it answers to the tokens of its own tokenizer"
+"""Why a teacher's answers to tokens are not stored for its student's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,7 @@ def resolve_steps(
     has_teacher: bool = True,
     lengths_vary: bool = False,
     stores_places: bool = False,
+    own_texts: Collection[str] = (),
 ) -> tuple[LearningStep, ...]:
     """Resolve the steps of a recipe, in order; what recovers a smaller student is a step of its own after it.
 
@@ -118,12 +122,30 @@ def resolve_steps(
             losses want no more; what was made smaller recovers by what it was; a quantized student hears itself.
         lengths_vary: whether answers are as long as their texts: then teachers answer live.
         stores_places: unless the recipe says how an answer to one token is stored; layers are live anyway.
+        own_texts: teachers that read other tokens of a text than the student: their answers to them are live, and what is
+            quantized does not hear them unless it says so.
     """
     steps = _resolve(learn, student, has_teacher)
+    if not lengths_vary:
+        return tuple(steps)
+    settled = (_leave_out(step, own_texts) for step in steps)
     return tuple(
-        _ask_live(step) if lengths_vary and not (stores_places and _reads_answers(step)) else step
-        for step in steps
+        _ask_live(step, OTHER_TOKENS)
+        if {*own_texts}.intersection(step.teachers)
+        else step
+        if stores_places and _reads_answers(step)
+        else _ask_live(step, LENGTHS_VARY)
+        for step in settled
     )
+
+
+def _leave_out(step: LearningStep, own_texts: Collection[str]) -> LearningStep:
+    """The step that quantizes, without a teacher that it does not name and that reads other tokens."""
+    said = "teachers" in step.words.model_fields_set
+    if not isinstance(step, Quantization) or said or not {*own_texts}.intersection(step.teachers):
+        return step
+    words = step.words.model_copy(update={"teachers": THE_STUDENT})
+    return replace(step, words=words, teachers=(), answers="none")
 
 
 def _reads_answers(step: LearningStep) -> bool:
@@ -131,12 +153,12 @@ def _reads_answers(step: LearningStep) -> bool:
     return not (isinstance(step, Distillation) and (step.may_store_layers or step.why_online))
 
 
-def _ask_live(step: LearningStep) -> LearningStep:
+def _ask_live(step: LearningStep, reason: str) -> LearningStep:
     """The step whose teachers answer each batch at that batch's length; what it says itself stays, to be refused."""
     if isinstance(step, Distillation) and step.answers != "none":
         live: dict[str, Any] = {"reads_stored_layers": False, "may_store_layers": False}
         why = step.why_online if not step.may_store_layers else ""
-        return replace(step, answers="online", why_online=why or LENGTHS_VARY, **live)
+        return replace(step, answers="online", why_online=why or reason, **live)
     if isinstance(step, Quantization) and step.answers == "stored":
         said = "knowledge" in step.words.model_fields_set
         words = step.words if said else step.words.model_copy(update={"knowledge": "online"})
@@ -242,7 +264,8 @@ def _quantization(
         answers=words.knowledge if heard else "none",
         words=words,
     )
-    return _ask_live(step) if _compare_all(words.losses) else step
+    why = _compare_all(words.losses)
+    return _ask_live(step, why[0]) if why else step
 
 
 def _compare_all(losses: Sequence[Term]) -> list[str]:

@@ -25,7 +25,8 @@ def agreement_sentences(content: Content) -> Iterator[str]:
     """Yield how far the student decides as its teacher does, unless that is how often it names the same class; and
     how much better or worse it scores than the others."""
     alike, classes = content["agreement"], content.get("fidelity", {})
-    if any(share != classes.get(role, {}).get("agreement") for role, share in alike.items()):
+    apart = [role for role, each in alike.items() if each != classes.get(role, {}).get("agreement")]
+    if apart and STUDENT in alike:
         beside = f", its control on {percent_text(alike[CONTROL])}" if CONTROL in alike else ""
         yield (
             f"The student decides as {name_reference(content)} does on {percent_text(alike[STUDENT])}{beside}."

@@ -39,6 +39,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.stage import take_own
 from edgekd.task import interface_of
 from edgekd.tasks import load_task
 
@@ -122,7 +123,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import deployment
 
     _require_sizes(config, given, context)
-    total, done = len(config.plain) + len(config.deployed) + len(config.cases), count()
+    total, done = sum(map(len, (config.plain, config.deployed, config.cases))), count()
     for case in config.plain:
         context.progress.update(next(done), total, f"{case.label}: losses")
         with _named(STUDENT if case.label == CONTROL else case.label):  # the one a recipe has
@@ -202,19 +203,17 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
         outputs.require_auxiliary(model, plan.blank(2))
     if case.by_depth is not None:
         plan_rates(model, Training(**dict(case.by_depth)), plan.blank(2))
-    samples = arrays.open_samples(given, config.views, config.seed, case.only)
+    read = take_own(given, case.learner.reads)
+    samples = arrays.open_samples(read, config.views, config.seed, case.only)
     samples = classes.restrict_labelled(samples) if case.alone else samples
     batch = Training() if case.has_usual_batch else Training(batch_size=case.batch_size)
     batch_size = fit_batch(batch, len(samples)).batch_size
     require_full_batch(batch_size, len(samples))
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
     terms = (find_label_terms if case.alone else find_soft_terms)(case.losses, task)
+    count, allow = len(samples), context.allow_code
     connected = connection.connect_outputs(
-        terms,
-        batch_size,
-        samples=len(samples),
-        interface=plan.interface,
-        allow_code=context.allow_code,
+        terms, batch_size, samples=count, interface=plan.interface, allow_code=allow
     )
     if case.alone and not all(term.loss.find_member(LOSSES).built_in for term in terms):
         with arithmetic.deterministic_torch(context.seed, 1):
@@ -234,6 +233,7 @@ def _tried(
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn.assembly import step
+    from edgekd.learn.assembly.own_texts import open_own_texts
     from edgekd.learn.assembly.participants import PARENT
     from edgekd.learn.assembly.participants import Participants
     from edgekd.learn.privacy import protection
@@ -256,9 +256,10 @@ def _tried(
         if case.parent is not None:
             others[PARENT] = case.parent
         networks = {mark: _built(who, given, context)[1] for mark, who in others.items()}
-        participants = Participants(
-            student, plan, samples, resolved, {}, context.allow_code, case.combine, networks
-        )
+        readers = [who.reads for who in case.teachers]
+        allow, combine = context.allow_code, case.combine
+        participants = Participants(student, plan, samples, resolved, {}, allow, combine, networks)
+        participants.own_texts = open_own_texts(given, config.views, config.seed, readers)
         whole = step.assemble_step(
             participants, case.losses, case.scheme, case.train.batch_size, case.inherit
         )
@@ -286,7 +287,7 @@ def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.
 
     plan = learner.make_blueprint(
         who.model,
-        given["data"],
+        take_own(given, who.reads)["data"],
         who.input,
         who.classes,
         norm=who.norm,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import Literal
 from typing import Self
 
 from pydantic import BeforeValidator
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model_file"
 """What the stage is given where samples have no labels: the file whose answers stand for them."""
+STUDENT, PLACES = "student/", "places"
+"""Before the student's splits among the inputs; the file of a teacher's places, and its rows."""
 _MOST_NAMED = 5
 
 
@@ -95,6 +97,10 @@ class DataConfig(DataSettings):
     """What published weights were trained with, in place of `mean` where the recipe says none."""
     published_std: PerChannel | None = omit_default(None)
     """The same in place of `std`."""
+    blocks_by: str | None = omit_default(None)
+    """Of texts that a teacher reads by its own tokenizer: the one that cuts a corpus into blocks, empty for bytes."""
+    align: Literal["text", "position"] = omit_default("text")
+    """How tokens of both answer to one another."""
 
 
 def digest_source(
@@ -126,13 +132,14 @@ def digest_source(
         MachineError: if a public data set is not on this machine.
     """
     from edgekd.learn.blueprint_origin import digest_member
+    from edgekd.learn.data.source_call import find_module
     from edgekd.learn.data.source_text import spell_out_hints
     from edgekd.learn.origin import digest_files
     from edgekd.learn.origin import fold_digests
 
     name = config.source.name
-    module = _module(name)
-    given = _given(name, data_dir, allow_code, allow_download)
+    module = find_module(name)
+    given = _given(config, data_dir, allow_code, allow_download)
     with spell_out_hints(name, config.source.arguments):
         paths = module.files(**config.source.arguments, **given)
     # A name on the hub has no files yet; what it points at is its commit.
@@ -151,46 +158,34 @@ def list_downloads(config: DataSettings, data_dir: Path | None = None) -> tuple[
     Raises:
         InputError: if the source's files are missing and lie nowhere else.
     """
-    module = _module(config.source.name)
+    from edgekd.learn.data.source_call import find_module
+
+    module = find_module(config.source.name)
     if not hasattr(module, "remote"):
         return ()
     found: tuple[str, ...] = module.remote(**config.source.arguments, data_dir=data_dir)
     return found
 
 
-def _module(name: str) -> Any:
-    """The module of a source, whoever wrote it.
-
-    Raises:
-        InputError: if it is a plugin's and has no `files`.
-    """
-    from edgekd import code
-
-    member = SOURCES[name]
-    code.load_member(member, f"data source {name}", allow_code=False)
-    module = sys.modules[member.module]
-    if not callable(getattr(module, "files", None)):
-        raise InputError(
-            f"data source {name} of {member.plugin}: got no function 'files' in {member.module}, want one"
-        )
-    return module
-
-
 def _given(
-    name: str, data_dir: Path | None, allow_code: bool, allow_download: bool
+    config: DataConfig, data_dir: Path | None, allow_code: bool, allow_download: bool
 ) -> dict[str, Any]:
     """Return what the caller supplies of a source's arguments."""
-    given = {"data_dir": data_dir, "allow_code": allow_code, "allow_download": allow_download}
-    return {key: given[key] for key in SOURCES[name].supplied}
+    from edgekd.learn.data.source_call import pick_supplied
+
+    asked = {"allow_code": allow_code, "allow_download": allow_download, "data_dir": data_dir}
+    return pick_supplied(config.source.name, config, asked)
 
 
 def run(config: DataConfig, given: Given, context: Context) -> Made:
-    """Read the source, check it, share it out; nothing is given to it.
+    """Read the source, check it, share it out.
 
-    Gives data.json (`edgekd.dataset`), a file a split (`edgekd.splits`) and the tokenizer.json of the tokens, if any.
+    Gives data.json (`edgekd.dataset`), a file a split (`edgekd.splits`) and the tokenizer.json of the tokens, if any. With
+    the student's splits under ``student/`` these are the same texts as a teacher reads them; of a corpus ``places`` says
+    which of its tokens answers to which of the student's.
 
     Raises:
-        InputError: if the source's files or rows cannot be used, or are not what the task wants.
+        InputError: if the source's files or rows cannot be used, are not what the task wants, or not the student's.
         MachineError: if something is missing on this machine or the disk is full.
     """
     from edgekd import dataset
@@ -199,11 +194,11 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.formats.encoded_images import undo_decoding
     from edgekd.learn.source import require_sound
     from edgekd.learn.split import divide_samples
+    from edgekd.learn.split import require_same_samples
     from edgekd.learn.views.masking import mask_split
     from edgekd.tasks import load_task
 
-    where = str(config.source)
-    task = load_task(config.task, allow_code=context.allow_code)
+    where, task = str(config.source), load_task(config.task, allow_code=context.allow_code)
     source = require_sound(_read(config, context), where)
     words = describe.find_per_channel(
         source,
@@ -235,8 +230,13 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
         rows = source.splits[share.split]  # all but training is decoded and masked for boards
         rows = undo_decoding(rows) if name == "train" else mask_split(found, rows)
         splits.write(made[name], rows, share.order)
-    counted = {name: len(share.order) for name, share in shares.items()}
+        if STUDENT + name in given:
+            require_same_samples(given[STUDENT + name], made[name], f"{where}, {name} split")
+    if source.places:
+        made[PLACES], share = context.folder / PLACES, shares["train"]
+        splits.write(made[PLACES], {PLACES: source.places[share.split]}, share.order)
     code = _task_code(config, context.allow_code)
+    counted = {name: len(share.order) for name, share in shares.items()}
     found = dataclasses.replace(found, task=config.task, code=code, counts=counted, source=where)
     if source.tokenizer:
         made[TOKENIZER] = context.folder / TOKENIZER
@@ -277,7 +277,7 @@ def _read(config: DataConfig, context: Context) -> Source:
 
     name = config.source.name
     read = code.load_member(SOURCES[name], f"data source {name}", allow_code=context.allow_code)
-    given = _given(name, context.data_dir, context.allow_code, context.allow_download)
+    given = _given(config, context.data_dir, context.allow_code, context.allow_download)
     on_broken = str(config.source.arguments.get("on_broken", "refuse"))
     with spell_out_hints(name, config.source.arguments):
         source: Source = read(**config.source.arguments, **given)
@@ -285,8 +285,9 @@ def _read(config: DataConfig, context: Context) -> Source:
 
 
 def _skipped_text(skipped: tuple[str, ...]) -> str:
-    more = f"; and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
-    return f"left out {number_text(len(skipped), 'file')}: {'; '.join(skipped[:_MOST_NAMED])}{more}"
+    left = len(skipped) - _MOST_NAMED
+    named = [*skipped[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
+    return f"left out {number_text(len(skipped), 'file')}: {'; '.join(named)}"
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -82,6 +82,7 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import learner
     from edgekd.learn import weights
     from edgekd.learn.assembly import step
+    from edgekd.learn.assembly.own_texts import open_own_texts
     from edgekd.learn.assembly.participants import Participants
     from edgekd.learn.data import classes
     from edgekd.learn.method.teacher import has_knowledge
@@ -117,6 +118,7 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
         config.combine,
         sharded=config.sharded,
         note=context.progress.note,
+        own_texts=open_own_texts(given, config.views, config.views_seed),
     )
     batch_size = config.train.batch_size
     whole = step.assemble_step(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -29,6 +30,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.stage import take_own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,18 +69,20 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     score = test.task.score
     engines = list(_engines(config, given))
 
-    def ask(asked: tuple[list[str], Engine, float | None]) -> Arrays | Exception:
-        _, engine, row_s = asked
+    def read_own(model: str) -> EvaluationSplit:
+        return read_split(take_own(given, model), "test", allow_code=context.allow_code)
+
+    def ask(asked: _Asked) -> Arrays | Exception:
+        data, path = read_own(asked.model).dataset, take_own(given, asked.model)["test"]
+        limits: dict[str, Any] = {"row_s": asked.row_s, "device": context.device}
         try:
-            return scores.score_engine(
-                engine, given["test"], test.dataset, test.task, row_s=row_s, device=context.device
-            )
+            return scores.score_engine(asked.engine, path, data, test.task, **limits)
         except (MachineError, InputError, ValueError) as error:
             return error  # it cost hours to come here: one ends nothing
 
     width = choose_width(test.dataset, context.device)
     with begin_side_by_side(ask, engines, width) as answers:
-        rows = {model: _judge_in_torch(model, test, given, context) for model in models}
+        rows = {model: _judge_in_torch(model, read_own(model), given, context) for model in models}
         answered = list(answers)
     metrics = {model: metric_values(test.task, each) for model, each in rows.items()}
     counted = bool(rows) and all(
@@ -96,7 +100,7 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
             found["student_below_control_ci95"] = drop_interval(score, student, control)
     intervals: dict[str, tuple[float, float]] = {}
     of_rows: dict[str, dict[str, float]] = {}
-    for (names, _, _), scored in zip(engines, answered, strict=True):
+    for (names, *_), scored in zip(engines, answered, strict=True):
         if isinstance(scored, Exception):
             context.progress.note(f"{names[0]}: its test score is not measured: {scored}")
             continue
@@ -136,10 +140,19 @@ def _judge_in_torch(
         return test.judge(module)
 
 
-def _engines(
-    config: EvaluateConfig, given: Given
-) -> Iterator[tuple[list[str], Engine, float | None]]:
-    """Engines with the rows they fill, those that were measured, and the seconds that a sample takes at most.
+class _Asked(NamedTuple):
+    """An engine whose answers are scored."""
+
+    names: list[str]
+    """The rows it fills, those that were measured."""
+    model: str
+    engine: Engine
+    row_s: float | None
+    """The seconds that a sample takes at most."""
+
+
+def _engines(config: EvaluateConfig, given: Given) -> Iterator[_Asked]:
+    """Yield the engines that were measured.
 
     One engine answers for all thread counts and sizes, which do not change its answers.
     """
@@ -158,7 +171,8 @@ def _engines(
             names = [name for name, usual in measured.items() if usual in engines]
             times_ms = [row["latency_p50_ms"] for row in rows if row["name"] in names]
             row_s = max(times_ms) / 1000 if all(times_ms) else None
-            yield names, max(engines.values(), key=lambda engine: engine.threads), row_s
+            engine = max(engines.values(), key=lambda engine: engine.threads)
+            yield _Asked(names, subject.model, engine, row_s)
 
 
 def _sized(config: EvaluateConfig, given: Given) -> sized_scores.SizedEngines | None:

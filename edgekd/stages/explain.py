@@ -17,6 +17,7 @@ from edgekd import files
 from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.bench.roles import find_reference
 from edgekd.errors import InputError
 from edgekd.settings import Count
@@ -27,6 +28,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.stage import take_own
 from edgekd.units import percent_text
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ NO_CLASSES = (
     "one class a sample."
 )
 NO_COMPARISON = "Nothing is compared: the run began with the float student that it ended with."
+OTHER_TOKENS = "The teacher is left out: it answers to the tokens of its own tokenizer."
 NO_ATTACK = "The attack is left out: it needs a task whose only input is an image and whose only output is its class."
 
 
@@ -116,11 +119,16 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
     compared = [role for role in (STUDENT, CONTROL) if role in roles and role != reference]
     with arithmetic.one_thread_if_small(values):
         models = {role: _loaded(role, given, context) for role in roles}
-        outputs = {role: _outputs(role, models[role], split) for role in roles}
+        own = {role: take_own(given, role) for role in roles}
+        reads = {
+            role: read_split(each, config.split, allow_code=context.allow_code)
+            for role, each in own.items()
+        }
+        outputs = {role: _outputs(role, models[role], reads[role]) for role in roles}
         similarity = list(
             compare_layers(
                 models,
-                [(reference, role) for role in compared],
+                [(reference, role) for role in compared if own[reference]["data"] == given["data"]],
                 split,
                 config.layers,
                 config.similarity_samples,
@@ -138,6 +146,7 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
         role: {**scores.content["models"][role], **classes.content.get("models", {}).get(role, {})}
         for role in roles
     }
+    apart = [OTHER_TOKENS] if f"{TEACHER}/data" in given and TEACHER not in roles else []
     content = {
         "split": config.split,
         "samples": split.size,
@@ -146,7 +155,7 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
         **classes.content,
         **attack.content,
         "models": of_model,
-        "left_out": [*scores.left_out, *classes.left_out, *attack.left_out],
+        "left_out": [*apart, *scores.left_out, *classes.left_out, *attack.left_out],
     }
     disagreements = classes.disagreements or scores.disagreements
     assert disagreements is not None  # of scores there always are

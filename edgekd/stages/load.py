@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 MODEL, IMPORT = "model.onnx", "import.json"
 """Of a user's own file."""
+_OWN_TEXTS = (
+    "`texts: {tokenizer: own}`: of a language model the loss uld then compares other tokens"
+)
 MODEL_TOKENIZER = "model_tokenizer"
 """The input with what published weights of a text model take texts apart with."""
 
@@ -135,14 +138,14 @@ def _require_same_tokenizer(config: LoadConfig, given: Given) -> None:
     if FILE not in given:
         raise InputError(
             f"{config.file_name}: got texts as bytes, want them as the tokens of the {FILE} in its folder",
-            hint="say `tokenizer: FOLDER` beside the source",
+            hint=f"say `tokenizer: FOLDER` beside the source, or of a teacher {_OWN_TEXTS}",
         )
     own, path = given[FILE].read_bytes(), given[MODEL_TOKENIZER]
     theirs = read_tokenizer(read_head(path)) if path.suffix == GGUF else path.read_bytes()
     if difference := find_tokenizer_difference(own, theirs):
         raise InputError(
             f"{config.file_name}: got texts taken apart by another tokenizer than the model's: {difference}",
-            hint="say its folder as `tokenizer` beside the source: all models of a run read the same tokens",
+            hint=f"say its folder as `tokenizer` beside the source, or of a teacher {_OWN_TEXTS}",
         )
 
 

@@ -59,6 +59,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.stage import take_own
 from edgekd.task import Task
 from edgekd.task import interface_of
 from edgekd.tasks import load_task
@@ -159,9 +160,11 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
     }
 
     def ask(one: Candidate) -> Answers:
-        found = samples[one.exported]
+        found, own = samples[one.exported], take_own(given, one.model)
         own_floor = floor if one.model == STUDENT else None
-        return _answers(one, abouts[one.name], found, given, config, context, data, task, own_floor)
+        own_data = data if own["data"] == given["data"] else dataset.read(own["data"])
+        about = abouts[one.name]
+        return _answers(one, about, found, own, config, context, own_data, task, own_floor)
 
     width = choose_width(data, context.device)
     every = map_side_by_side(ask, config.candidates, width)
@@ -172,6 +175,8 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         found = samples[subject.exported]
         usual = sized_calls.usual_sizes(interface, found.groups)
         others = sized_calls.plan_sized_calls(config.measure.sizes, interface, usual)
+        if f"{subject.model}/data" in given:  # sizes are counted in the student's tokens
+            others = []
         for name, engine in engines.items():
             row = blank_row(name, subject, engine, about, answers, usual)
             resized = [resize_row(row, call) for call in others]

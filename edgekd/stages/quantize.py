@@ -268,6 +268,7 @@ def _scheme(
 ) -> Scheme:
     from edgekd.learn import arithmetic
     from edgekd.learn.assembly.live_teacher import load_teacher
+    from edgekd.learn.assembly.own_texts import open_own_texts
     from edgekd.learn.method import teacher as finished
     from edgekd.learn.schemes.offline import offline
 
@@ -280,6 +281,8 @@ def _scheme(
         paths = given["teacher_blueprint"], given["teacher_weights"]
         teacher = load_teacher(*paths, allow_code=context.allow_code, sharded=config.sharded)
         tell.append(finished.run_teacher(teacher, precision))
+        for own in open_own_texts(given, config.views, config.views_seed).values():
+            tell[-1] = own.wrap(tell[-1])
     return offline(finished.combine_teachers(tell))
 
 
@@ -290,9 +293,5 @@ def _missed(config: QuantizeConfig, metric: Metric, float_score: float, score: f
     return allowed is not None and score_drop(metric, score, float_score) > allowed
 
 
-STAGE = Stage(
-    "quantize",
-    QuantizeConfig,
-    run,
-    packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),
-)
+PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "safetensors")
+STAGE = Stage("quantize", QuantizeConfig, run, packages=PACKAGES)

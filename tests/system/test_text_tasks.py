@@ -14,7 +14,10 @@ from click.testing import CliRunner
 
 from edgekd import cli
 from edgekd.bench import size_buckets
+from tests.published_text_example import write_folder
+from tests.published_text_example import write_texts
 from tests.tokenizer_example import byte_pairs
+from tests.tokenizer_example import change
 from tests.tokenizer_example import masked_pieces
 from tests.tokenizer_example import pieces
 
@@ -276,3 +279,50 @@ def test_a_student_s_own_samples_and_its_teacher_s_texts(
     )
     assert result["student"]["score"] < 3.0  # bytes alone are 3.6
     assert "learned from no text of the corpus" in Path("run/report.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_teacher_with_another_tokenizer_speaks_of_the_same_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A teacher of pairs of bytes and a student of bytes: scores in bits per byte, and a loss over what both have read."""
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    said = (
+        f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}." for _ in range(900)
+    )
+    Path("texts.txt").write_text(" ".join(said))
+    Path("pairs.json").write_bytes(byte_pairs())
+    source: dict[str, Any] = {"name": "text-corpus", "reference": "texts.txt", "longest": 48}
+    losses = [{"name": "uld", "weight": 0.1}, {"name": "cross-entropy"}]
+    teacher = {"model": {"name": "text-decoder", "width": 32, **SIZES}, "train": TRAIN}
+    more: dict[str, Any] = {"teacher": {**teacher, "texts": {"tokenizer": "pairs.json"}}}
+    result = compress("language-modelling", source, "text-decoder", losses, **more)
+    # three words of three and two choices each are 3.6 bits in 13 to 15 bytes
+    assert 0.2 < result["teacher"]["score"] < 0.6
+    assert all(0.2 < row["score"] < 0.9 for row in result["references"])
+    assert result["student"]["score"] < 1.5
+    judge()
+
+
+@pytest.mark.slow
+def test_a_classifier_learns_from_one_with_another_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_texts(Path("texts.jsonl"))
+    words: dict[str, int] = json.loads(pieces())["model"]["vocab"]
+    swapped = words | {"cat": words["bob"], "bob": words["cat"]}  # of one class, and of the other
+    Path("swapped.json").write_bytes(change(pieces(), model__vocab=swapped))
+    write_folder(Path("roberta"), "roberta")
+    write_folder(Path("distilbert"), "distilbert")
+    source = {"name": "jsonl", "reference": "texts.jsonl", "tokenizer": "swapped.json"}
+    teacher = {"model": {"name": "transformers:./roberta", "pretrained": True}, "train": TRAIN}
+    student = {"model": {"name": "transformers:./distilbert"}, "train": TRAIN}
+    more: dict[str, Any] = {"student": student}
+    more["teacher"] = {**teacher, "texts": {"tokenizer": "own", "longest": 12}}
+    result = compress("classification", source, "", [{"name": "kd"}, "cross-entropy"], **more)
+    assert result["teacher"]["score"] > 0.95
+    assert all(row["score"] > 0.9 for row in (*result["candidates"], *result["references"]))
+    judge()
+    assert "person" in run("predict", "run/bundle", "Zoe left the")

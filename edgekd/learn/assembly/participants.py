@@ -18,6 +18,7 @@ from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
 from edgekd.learn.assembly.live_teacher import load_teacher
+from edgekd.learn.assembly.own_texts import OwnTexts
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing
@@ -55,6 +56,7 @@ class Participants:
             ``"_2"`` the second, `PARENT` whose parameters are inherited.
         sharded: marks of teachers whose parameters the ranks share out where they answer live.
         note: is told what each rank then holds.
+        own_texts: of teachers that read texts by their own tokenizers, by their marks, those texts.
     """
 
     def __init__(
@@ -69,10 +71,12 @@ class Participants:
         built: Mapping[str, nn.Module] = MappingProxyType({}),
         sharded: Collection[str] = (),
         note: Callable[[str], None] = lambda text: None,
+        own_texts: Mapping[str, OwnTexts] = MappingProxyType({}),
     ) -> None:
         self.student, self.plan, self.samples = student, plan, samples
         self.resolved, self.given, self.allow_code = resolved, given, allow_code
         self.combine, self.sharded, self.note = combine, sharded, note
+        self.own_texts = own_texts
         self._networks = {mark: _still(model) for mark, model in built.items()}
         self._stores: dict[str, TeacherFunction] = {}
 
@@ -200,7 +204,8 @@ class Participants:
     def _tell(self, mark: str) -> TeacherFunction:
         if finished.has_knowledge(self.given, f"knowledge{mark}"):
             return self._stored(mark)
-        return self._live(self.teacher(mark))
+        live = self._live(self.teacher(mark))
+        return self.own_texts[mark].wrap(live) if mark in self.own_texts else live
 
     def _stored(self, mark: str) -> TeacherFunction:
         if mark not in self._stores:  # one for all: its layers come with its answers

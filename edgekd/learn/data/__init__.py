@@ -8,6 +8,8 @@ from edgekd.table import Table
 _HERE = "edgekd.learn.data"
 _IMAGES = {"images": "image", "labels": "class"}
 _GIVEN = ("data_dir", "allow_code", "allow_download")
+PAIRING = ("blocks_by", "align")
+"""What a plan says of texts that are read for a teacher by its own tokenizer."""
 
 _BUILT_IN: dict[str, Member] = {
     "digits": Member(
@@ -136,7 +138,7 @@ _BUILT_IN: dict[str, Member] = {
         f"{_HERE}.text_corpus",
         "read",
         "text-corpus:FILE or DIR, running text in blocks; what follows",
-        _GIVEN,
+        (*_GIVEN, *PAIRING),
         gives={"text": "tokens", "next_tokens": "next-tokens", "text_bytes": "number"},
     ),
     "masked-text": Member(

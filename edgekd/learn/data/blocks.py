@@ -28,6 +28,15 @@ class Blocks(NamedTuple):
     """[N], bytes of UTF-8 of all that follows."""
 
 
+class Ranges(NamedTuple):
+    """Where the blocks of a stream begin and end; what follows them reaches one token further."""
+
+    starts: NDArray[np.int64]
+    """[N], ascending."""
+    stops: NDArray[np.int64]
+    """[N], each behind its start."""
+
+
 class TokenStream:
     """Documents one behind the other with a separator between two; six bytes a token.
 
@@ -42,7 +51,7 @@ class TokenStream:
         self.parts: list[Part] = []
 
     def append(self, document: EncodedDocument) -> None:
-        """Add a document that has a token."""
+        """Add a document; one without a token is none between two separators."""
         if self.parts:
             self._extend(self._separator)
         start = len(self._tokens)
@@ -78,37 +87,12 @@ class TokenStream:
         return found
 
     def pack(self, parts: Sequence[Part], length: int) -> Blocks:
-        """Blocks of `length` tokens of neighbouring parts and what stands between them; what is left over at the end is left
-        out."""
-        start = parts[0][0] if parts else 0
-        count = max(0, (parts[-1][1] - start - 1) // length) if parts else 0
-        tokens, stop = np.frombuffer(self._tokens, np.int32), start + count * length
-        offsets = np.arange(count + 1) * length
-        return Blocks(
-            RaggedRows(tokens[start:stop], offsets),
-            RaggedRows(tokens[start + 1 : stop + 1], offsets),
-            self._sum_sizes(start + 1 + offsets[:-1], start + 1 + offsets[1:]),
-        )
+        """The blocks of `find_packed`."""
+        return self.make_blocks(find_packed(parts, length))
 
     def cut(self, parts: Sequence[Part], length: int) -> Blocks:
-        """Blocks of at most `length` tokens of one part each: every token but a part's first follows once."""
-        tokens = np.frombuffer(self._tokens, np.int32)
-        long = [(start, stop) for start, stop in parts if stop - start > 1]
-        starts = [at for start, stop in long for at in range(start, stop - 1, length)]
-        ends = [
-            min(at + length, stop - 1)
-            for start, stop in long
-            for at in range(start, stop - 1, length)
-        ]
-        offsets = sum_lengths(np.array(ends, np.int64) - np.array(starts, np.int64))
-        none = np.zeros(0, np.int32)
-        before, after = (
-            np.concatenate([none, *(tokens[start + k : stop - 1 + k] for start, stop in long)])
-            for k in (0, 1)
-        )
-        firsts, stops = np.array(starts, np.int64) + 1, np.array(ends, np.int64) + 1
-        sizes = self._sum_sizes(firsts, stops)
-        return Blocks(RaggedRows(before, offsets), RaggedRows(after, offsets), sizes)
+        """The blocks of `find_cut`."""
+        return self.make_blocks(find_cut(parts, length))
 
     def take(self, parts: Sequence[Part], length: int, *, packed: bool) -> RaggedRows:
         """Blocks of the tokens alone, int32.
@@ -132,7 +116,34 @@ class TokenStream:
         offsets = sum_lengths(np.array(ends, np.int64) - np.array(starts, np.int64))
         return RaggedRows(np.concatenate([np.zeros(0, np.int32), *joined]), offsets)
 
-    def _sum_sizes(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+    def make_blocks(self, ranges: Ranges) -> Blocks:
+        """Blocks, each beside what follows."""
+        starts, stops = ranges
+        sizes = self.sum_sizes(starts + 1, stops + 1)
+        return Blocks(self.read(starts, stops), self.read(starts + 1, stops + 1), sizes)
+
+    def read(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> RaggedRows:
+        """Tokens from start to stop, int32; a view of the stream where each begins as the one before ends."""
+        tokens = np.frombuffer(self._tokens, np.int32)
+        offsets = sum_lengths(stops - starts)
+        if np.array_equal(starts[1:], stops[:-1]):
+            first = int(starts[0]) if len(starts) else 0
+            return RaggedRows(tokens[first : first + offsets[-1]], offsets)
+        return RaggedRows(tokens[_spell_out(starts, offsets)], offsets)
+
+    def count_read_bytes(self) -> NDArray[np.int64]:
+        """How much has been read behind each token, [T]: the bytes of all documents up to it, and one for each document that
+        began before. What stands between two documents stands at the beginning of the second."""
+        sizes = np.frombuffer(self._sizes, np.uint16).astype(np.int64)
+        for at, more in self._wide.items():
+            sizes[at] += more
+        begins, ends = np.array(self.parts, np.int64).reshape(-1, 2).T
+        for start, stop in zip(ends[:-1], begins[1:], strict=True):
+            sizes[start:stop] = 0
+        begun = np.searchsorted(ends, np.arange(len(sizes)), side="right")
+        return np.asarray(np.cumsum(sizes) + begun)
+
+    def sum_sizes(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
         """Bytes of the tokens of each block, [N]; the starts ascend, no block is empty."""
         if not len(starts):
             return np.zeros(0, np.int64)
@@ -144,6 +155,30 @@ class TokenStream:
             if number >= 0 and at < stops[number]:
                 found[number] += more
         return np.asarray(found)
+
+
+def find_packed(parts: Sequence[Part], length: int) -> Ranges:
+    """Blocks of `length` tokens of neighbouring parts and what stands between them; what is left over at the end is left
+    out."""
+    start = parts[0][0] if parts else 0
+    count = max(0, (parts[-1][1] - start - 1) // length) if parts else 0
+    borders = start + np.arange(count + 1) * length
+    return Ranges(borders[:-1], borders[1:])
+
+
+def find_cut(parts: Sequence[Part], length: int) -> Ranges:
+    """Blocks of at most `length` tokens of one part each: every token but a part's first follows once."""
+    found = [
+        (at, min(at + length, stop - 1))
+        for start, stop in parts
+        for at in range(start, stop - 1, length)
+    ]
+    return Ranges(*np.array(found, np.int64).reshape(-1, 2).T)
+
+
+def _spell_out(starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of rows that begin at `starts` and are stored from `offsets` on."""
+    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], np.diff(offsets))
 
 
 def count_tokens(parts: Sequence[Part]) -> int:

@@ -53,6 +53,8 @@ class Corpus(NamedTuple):
     stream: TokenStream
     parts: dict[str, list[Part]]
     """Which of it are of which split."""
+    beside: TokenStream | None = None
+    """The same documents in other tokens, if that was asked."""
 
 
 class _Document(NamedTuple):
@@ -87,6 +89,7 @@ def read_corpus(
     shares: SplitShares,
     on_broken: str,
     skipped: list[str],
+    beside: Encoding | None = None,
 ) -> Corpus:
     """The documents of `reference` as tokens, shared out to the splits.
 
@@ -98,6 +101,7 @@ def read_corpus(
         shares: of the tokens, where no column ``split`` says it.
         on_broken: ``refuse`` or ``skip``.
         skipped: is told what is left out.
+        beside: another encoding of the same documents, if they are wanted in both.
 
     Raises:
         InputError: naming what cannot be read; if there is no text to train on, or too much.
@@ -107,17 +111,19 @@ def read_corpus(
         raise InputError(
             f"validation, test: got {shares.validation:g} and {shares.test:g}, want shares above 0, together below 1"
         )
-    stream = TokenStream(encoding.separator)
+    encodings = [encoding] if beside is None else [encoding, beside]
+    streams = [TokenStream(each.separator) for each in encodings]
     of_split: dict[str, list[Part]] = {}
     documents = _order_documents(_read_documents(reference, data_dir, text, on_broken, skipped))
-    for split, encoded in _encode(documents, encoding):
-        stream.append(encoded)
-        of_split.setdefault(split, []).append(stream.parts[-1])
+    for split, encoded in _encode(documents, encodings):
+        for stream, document in zip(streams, encoded, strict=True):
+            stream.append(document)
+        of_split.setdefault(split, []).append(streams[0].parts[-1])
     if set(of_split) == {""}:
-        of_split = {name: parts for name, parts in stream.divide(*shares).items() if parts}
+        of_split = {name: parts for name, parts in streams[0].divide(*shares).items() if parts}
     if not of_split.get("train"):
         raise InputError(f"{reference}: got no text to train on, want some")
-    return Corpus(stream, of_split)
+    return Corpus(streams[0], of_split, *streams[1:])
 
 
 def _read_documents(
@@ -174,9 +180,13 @@ def _order_documents(documents: Iterator[_Document]) -> list[tuple[str, bytes]]:
 
 
 def _encode(
-    documents: list[tuple[str, bytes]], encoding: Encoding
-) -> Iterator[tuple[str, EncodedDocument]]:
-    """Yield split and tokens of every document that has some, from the last on; they are taken out."""
+    documents: list[tuple[str, bytes]], encodings: Sequence[Encoding]
+) -> Iterator[tuple[str, list[EncodedDocument]]]:
+    """Yield split and tokens of every document that has some by the first encoding, from the last on; they are taken out.
+
+    Raises:
+        InputError: if two tokenizers leave out other parts of a document, so that their places in it cannot be compared.
+    """
     while documents:
         some: list[tuple[str, str]] = []
         size = 0
@@ -184,10 +194,16 @@ def _encode(
             split, data = documents.pop()
             some.append((split, data.decode()))
             size += len(data)
-        encoded = encoding.encode_documents([text for _, text in some])
-        for (split, _), each in zip(some, encoded, strict=True):
-            if len(each.tokens):
-                yield split, each
+        texts = [text for _, text in some]
+        encoded = [each.encode_documents(texts) for each in encodings]
+        for (split, text), *found in zip(some, *encoded, strict=True):
+            if not len(found[0].tokens):
+                continue
+            if len({int(each.sizes.sum()) for each in found if len(each.tokens)}) > 1:
+                raise InputError(
+                    f"{text[:40]!r}: got a text of which two tokenizers leave out other parts"
+                )
+            yield split, found
 
 
 def _read_texts(paths: Sequence[Path]) -> Iterator[_Document | InputError]:

@@ -10,11 +10,14 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.learn.data.blocks import Blocks
 from edgekd.learn.data.blocks import count_tokens
+from edgekd.learn.data.blocks import find_cut
+from edgekd.learn.data.blocks import find_packed
 from edgekd.learn.data.documents import SplitShares
 from edgekd.learn.data.documents import list_texts
 from edgekd.learn.data.documents import read_corpus
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.paired_blocks import pair_blocks
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.settings import Count
@@ -23,14 +26,21 @@ from edgekd.units import number_text
 
 
 def files(
-    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+    *,
+    reference: str,
+    tokenizer: str | None = None,
+    blocks_by: str | None = None,
+    data_dir: Path | None = None,
+    **_: Any,
 ) -> list[Path]:
-    """The file, or the texts anywhere below a folder; and the file of the tokenizer if there is one.
+    """The file, or the texts anywhere below a folder; and the files of the tokenizers if there are some.
 
     Raises:
         InputError: if it is not there, or has no text or too many.
     """
-    return [*list_texts(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    named = [each for each in (tokenizer, blocks_by) if each]
+    tokenizers = [path for each in named for path in find_tokenizer(each, data_dir)]
+    return [*list_texts(reference, data_dir), *tokenizers]
 
 
 def read(
@@ -43,6 +53,8 @@ def read(
     validation: Fraction = 0.1,
     test: Fraction = 0.1,
     on_broken: str = "refuse",
+    blocks_by: str | None = None,
+    align: str = "text",
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
@@ -64,34 +76,45 @@ def read(
         validation: share of the tokens that is kept for choices.
         test: share that is kept for the report.
         on_broken: ``refuse`` stops at the first text that cannot be used, ``skip`` leaves them out and lists them.
+        blocks_by: another tokenizer, empty for bytes, whose blocks of `longest` tokens these are, in this one's tokens; the
+            source then says which token answers to which of the other's, too.
+        align: how, a name of `paired_blocks.ALIGNMENTS`.
 
     Raises:
         InputError: naming the file that is no UTF-8, or the row without a text; if there is too little text, or too much.
     """
     encoding = open_encoding(tokenizer, data_dir)
+    cutting = encoding if blocks_by is None else open_encoding(blocks_by or None, data_dir)
+    beside = None if blocks_by is None else encoding
     skipped: list[str] = []
-    corpus = read_corpus(
-        reference, data_dir, encoding, text, SplitShares(validation, test), on_broken, skipped
-    )
+    shares = SplitShares(validation, test)
+    corpus = read_corpus(reference, data_dir, cutting, text, shares, on_broken, skipped, beside)
     stream, of_split = corpus.stream, corpus.parts
-    blocks = {
-        name: stream.pack(parts, longest) if packed else stream.cut(parts, longest)
-        for name, parts in of_split.items()
-    }
+    find = find_packed if packed else find_cut
+    ranges = {name: find(parts, longest) for name, parts in of_split.items()}
+    blocks = {name: stream.make_blocks(each) for name, each in ranges.items()}
     for name, each in blocks.items():
         if not len(each.tokens):
             length = count_tokens(of_split[name])
             raise InputError(
-                f"{reference}, {name} split: got {number_text(length, encoding.unit)}, want more than a block of {longest}",
+                f"{reference}, {name} split: got {number_text(length, cutting.unit)}, want more than a block of {longest}",
                 hint="longest: a smaller number, beside the source's name, makes shorter blocks",
             )
+    paired = {}
+    if corpus.beside is not None:
+        filled = int(encoding.describe(1).get("padding", 0))
+        paired = {
+            name: pair_blocks(stream, each, corpus.beside, filled, align)
+            for name, each in ranges.items()
+        }
+        blocks = {name: each.blocks for name, each in paired.items()}
     described = encoding.describe(
         max(int(each.tokens.lengths.max()) for each in blocks.values()), special=False
     )
     total = sum(len(each.tokens) for each in blocks.values())
     note = (
         f"{number_text(len(stream.parts), 'document')} in {number_text(total, 'block')} of at most "
-        f"{number_text(longest, encoding.unit)}, {'packed' if packed else 'each document by itself'}"
+        f"{number_text(longest, cutting.unit)}, {'packed' if packed else 'each document by itself'}"
     )
     return Source(
         {name: _rows(each) for name, each in blocks.items()},
@@ -105,6 +128,7 @@ def read(
         (note,),
         tuple(skipped),
         tokenizer=encoding.file,
+        places={name: each.places for name, each in paired.items()},
     )
 
 

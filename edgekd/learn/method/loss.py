@@ -25,6 +25,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.mathematics.padding import clear_layers
 from edgekd.learn.mathematics.padding import has_tokens
 from edgekd.learn.mathematics.padding import pool_tokens
+from edgekd.learn.mathematics.paired_logits import keep_paired
 from edgekd.learn.mathematics.shapes import pool_places
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.mathematics.top_k import TopKLogits
@@ -103,6 +104,7 @@ class BoundTerm:
             )
         if self.labelled_only:
             given = self._of_labelled(given, part, signals)
+        given = keep_paired(given)
         compared = [name for name in self.needs if name != TOKEN_MASK]
         if not any(_has_rows(given[name]) for name in compared):
             # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient

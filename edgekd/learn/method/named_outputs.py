@@ -16,6 +16,7 @@ from edgekd.interface import Tensor as End
 from edgekd.learn import rows
 from edgekd.learn import signals as words
 from edgekd.learn.forward_pass import as_tuple
+from edgekd.learn.mathematics.paired_logits import PairedLogits
 from edgekd.learn.mathematics.top_k import TopKLogits
 from edgekd.learn.signals import SIDES
 
@@ -83,7 +84,7 @@ def _name_rows(end: End, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _take_rows(value: Any, end: End, counting: Tensor | None) -> Any:
     """The places of logits, or of stored ones, that count."""
-    if not isinstance(value, TopKLogits):
+    if not isinstance(value, TopKLogits | PairedLogits):
         return rows.to_rows(value, end.class_axis, counting)
     return value.flatten() if counting is None else value[counting]
 

@@ -87,6 +87,7 @@ LOSSES: dict[str, Member] = {
         logits="classes",
         weight=1.5,
         over_tokens=True,
+        across_vocabularies=True,
     ),
     "sparse-kl": Member(
         f"{_HERE}.sparse",

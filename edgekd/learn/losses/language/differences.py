@@ -45,7 +45,8 @@ def uld(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
 
     The i-th likeliest of one is compared with the i-th likeliest of the other, whatever they are: what it
     costs to turn one into the other where all classes are equally far apart (Boizard et al. 2024,
-    arXiv:2402.12030, eq. 4 and 5). The smaller vocabulary is filled up with zeros.
+    arXiv:2402.12030, eq. 4 and 5). The smaller vocabulary is filled up with zeros. A teacher with another tokenizer has
+    `texts` in a recipe; there `align` says which of its tokens are compared.
 
     Args:
         student_logits: [B, C] or [..., V]; the gradient flows here.
