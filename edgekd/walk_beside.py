@@ -80,7 +80,8 @@ def _walk_both(
         walker.progress, walker.side = display, None
         side.close()
         rehearsed = [step for step in todo if step.label == rehearsal.LABEL]
-        walker.walk([step for step in rehearsed if step.label not in walker.entries])
+        left = [step for step in rehearsed if step.label not in walker.entries]
+        walker.walk([step for step in left if walker.can_make(step)])
         raise  # the recipe is sound; else the rehearsal has told better what is wrong
     finally:
         walker.progress, walker.side = display, None

@@ -100,6 +100,14 @@ def test_a_training_that_fails_is_explained_by_the_rehearsal_if_that_fails(
         walked(tmp_path / "one", monkeypatch, replaced("teacher", failing))
 
 
+def test_what_fails_before_the_rehearsal_can_begin_tells_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk_beside, "SideProcess", Absent)
+    with pytest.raises(Broken):
+        walked(tmp_path, monkeypatch, replaced("data", failing))
+
+
 def test_a_failed_second_process_leads_back_to_the_order_of_the_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
