@@ -16,18 +16,25 @@ from tests.tokenizer_example import pieces
 PEOPLE, REST = ("ada", "bob", "zoe"), ("rome", "oslo", "cat")
 
 
-def write_folder(folder: Path, kind: str = "bert", auto: str = "AutoModel", **changed: Any) -> Path:
-    """config.json, model.safetensors, tokenizer.json; the weights are drawn."""
+def write_folder(
+    folder: Path,
+    kind: str = "bert",
+    auto: str = "AutoModel",
+    tokenizer: bytes | None = None,
+    **changed: Any,
+) -> Path:
+    """config.json, model.safetensors, tokenizer.json; the weights are drawn, those that are shared stand there once."""
     import transformers
 
     folder.mkdir(parents=True)
     fields = describe(kind, vocab_size=30, **changed)
     torch.manual_seed(3)
     model = getattr(transformers, auto).from_config(transformers.AutoConfig.for_model(**fields))
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    once = {value.data_ptr(): name for name, value in reversed(model.state_dict().items())}
+    state = {name: model.state_dict()[name].contiguous() for name in once.values()}
     safetensors.torch.save_file(state, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(fields))
-    (folder / "tokenizer.json").write_bytes(pieces())
+    (folder / "tokenizer.json").write_bytes(tokenizer or pieces())
     return folder
 
 
