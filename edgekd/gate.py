@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -14,7 +15,9 @@ from typing import NamedTuple
 
 from edgekd.bench import scores
 from edgekd.bench.engine import Engine
+from edgekd.bench.engine_answers import plan_group_call
 from edgekd.bench.engine_answers import plan_usual_call
+from edgekd.bench.golden import Golden
 from edgekd.bench.pair.significance import LEVEL
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
@@ -27,6 +30,7 @@ from edgekd.bench.sized_scores import score_by_size
 from edgekd.bench.statistics import Interval
 from edgekd.bundle import Bundle
 from edgekd.bundle import require_task_fits
+from edgekd.bundle.manifest import Tolerance
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.report.gate_result import Kind
@@ -42,6 +46,18 @@ if TYPE_CHECKING:
     from edgekd.task import Metric
 
 NOT_MEASURED = "not measured: "
+
+
+class SizedPart(NamedTuple):
+    """What a model runs for the samples of some sizes, or of all."""
+
+    engine: Engine
+    golden: Golden
+    """Groups whose size falls to it."""
+    tolerance: Mapping[str, Tolerance]
+    """Of its file, by ``runtime/precision``."""
+    inputs: Mapping[str, Path]
+    """Golden inputs by group."""
 
 
 class ComparedModel(NamedTuple):
@@ -61,8 +77,10 @@ class ComparedModel(NamedTuple):
     complexity: dict[str, int]
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
     sized: SizedEngines | None = None
-    """Its engines by the size of a sample, where it has several; the score is theirs together, every other figure that of
-    the one for the usual sizes."""
+    """Its engines by the size of a sample, where it has several; the score is theirs together."""
+    parts: tuple[SizedPart, ...] = ()
+    """The same, or its only one, with what each is asked for parity and latency; memory is that of the engine for the usual
+    sizes."""
     near_chance: bool = False
     """Whether a run's result says that it hardly does better than guessing."""
 
@@ -71,6 +89,14 @@ class ComparedModel(NamedTuple):
         """What is timed of it: its golden inputs, at their usual size."""
         call = plan_usual_call(self.bundle.golden)
         return Subject(self.given, self.engine, self.inputs, call=call)
+
+    def find_subject(self, group: str) -> Subject | None:
+        """What is timed of it at the size of a group of golden samples; None where it has no such group."""
+        for part in self.parts:
+            if group in part.golden:
+                call = plan_group_call(part.golden[group])
+                return Subject(self.given, part.engine, part.inputs[group], call=call)
+        return None
 
 
 class EvaluationSamples(NamedTuple):

@@ -23,6 +23,7 @@ from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
 from edgekd.gate import EvaluationSamples
 from edgekd.gate import Finding
+from edgekd.gate import SizedPart
 from edgekd.gating import weights
 from edgekd.report.gate_result import GateDocument
 from edgekd.report.gate_result import Outcome
@@ -62,7 +63,16 @@ def side(folder: Path, seed: int = 0, **other: Any) -> ComparedModel:
         runtime_version="1.0",
         complexity={"parameters": weights.count_weights(model), "macs": 48},
     )
-    return made._replace(**other)
+    made = made._replace(**other)
+    tolerance, golden = found.manifest.tolerance, found.golden
+    parts = (SizedPart(made.engine, golden, tolerance, {"usual": made.inputs}),)
+    return made._replace(parts=parts)
+
+
+def with_engine(model: ComparedModel, engine: Engine) -> ComparedModel:
+    """The same model run by another engine."""
+    parts = tuple(part._replace(engine=engine) for part in model.parts)
+    return model._replace(engine=engine, parts=parts)
 
 
 def images(count: int = COUNT) -> np.ndarray:

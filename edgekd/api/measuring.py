@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekd.api.opening import open_each_size
+from edgekd.api.opening import open_inputs
 from edgekd.device import TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from edgekd.bench.session import Rules
     from edgekd.bench.session import Subject
     from edgekd.bench.session_record import SessionRecord
-    from edgekd.bench.user_inputs import UserInputs
     from edgekd.bench.user_models import MeasureRequest
     from edgekd.bench.user_models import PreparedSubject
     from edgekd.runtime import Precision
@@ -103,64 +104,12 @@ def bench(
             None,
             devices.find_device(device),
         )
-        folders = [open_model(model, stack) for model in named]
+        opened = [each for model in named for each in open_each_size(model, stack)]
+        named, folders = [name for name, _ in opened], [folder for _, folder in opened]
         record = measure_models(
             named, folders, request, rules, ScenarioSelection(), stack, lambda text: None
         )
         return document.make_document(record)
-
-
-def open_model(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
-    """Open a bundle, in one file or not, as a folder with verified digests that lasts until `stack` is
-    left; return any other path as it is.
-
-    Args:
-        given: what the user named.
-        stack: holds what was unpacked.
-        key: public key, PEM, that must have signed it; then it must be a bundle.
-
-    Raises:
-        InputError: if there is nothing there, or it is a folder without a sound bundle.
-        BudgetMissed: if it was not signed with `key`.
-        MachineError: if `key` cannot be used here.
-    """
-    from edgekd.bench import prebuilt_engines
-    from edgekd.errors import InputError
-
-    stored = str(given).startswith(prebuilt_engines.STORE)
-    if not stored and not given.exists():
-        raise InputError(f"{given}: No such file or directory")
-    if stored or not (given.is_dir() or given.suffix == ".edgekd"):
-        if key is not None:
-            raise InputError(f"--key: got {given}, want a bundle, which can be signed")
-        return given
-    from edgekd import bundle
-    from edgekd.bundle import archive
-    from edgekd.bundle import signature
-    from edgekd.errors import BudgetMissed
-
-    try:
-        folder = stack.enter_context(archive.open_bundle(given))
-        manifest = bundle.load_bundle(folder).manifest
-    except BudgetMissed as error:  # nothing was measured that could miss a budget
-        raise InputError(f"{error}, want it as it was written") from error
-    signature.require_signature(folder, manifest.digest, key)
-    return folder
-
-
-def open_inputs(options: tuple[str, ...], stack: ExitStack) -> UserInputs:
-    """Parse ``--inputs``; check that its files exist and open bundles.
-
-    Raises:
-        InputError: if a file is missing, or an option is unclear.
-    """
-    from edgekd.bench import user_inputs
-
-    user = user_inputs.parse_inputs(options)
-    return user._replace(
-        file=None if user.file is None else open_model(user.file, stack),
-        files={name: open_model(path, stack) for name, path in user.files.items()},
-    )
 
 
 def find_missing_engines(request: MeasureRequest) -> dict[str, str | None]:
@@ -201,7 +150,7 @@ def measure_models(
 
     Args:
         models: as they were named.
-        folders: the same, bundles opened (`open_model`).
+        folders: the same, bundles opened (`open_each_size`).
         request: with what.
         rules: when it is enough.
         wanted: what is measured beside latency.

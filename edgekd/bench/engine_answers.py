@@ -24,6 +24,7 @@ from edgekd.bench.differences import compare_answers
 from edgekd.bench.differences import compare_decisions
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
+from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.parity_file import read_rounding
@@ -75,8 +76,13 @@ class AgreementFloor(NamedTuple):
 
 def plan_usual_call(groups: Golden) -> CallPlan:
     """Plan a call of golden samples' usual size; where only the batch is free there is nothing to plan."""
-    inputs = groups[golden.USUAL].inputs if len(groups) > 1 else {}
-    return CallPlan({name: InputPlan((None, *each.shape[1:])) for name, each in inputs.items()})
+    return plan_group_call(groups[golden.USUAL]) if len(groups) > 1 else CallPlan({})
+
+
+def plan_group_call(group: GoldenGroup) -> CallPlan:
+    """Plan a call of the size of a group's golden samples."""
+    shapes = {name: InputPlan((None, *each.shape[1:])) for name, each in group.inputs.items()}
+    return CallPlan(shapes)
 
 
 def read_samples(name: str, given: Mapping[str, Path], folder: Path) -> GoldenSamples:

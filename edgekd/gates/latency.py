@@ -11,14 +11,17 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.bench import statistics
+from edgekd.bench.golden import USUAL
 from edgekd.bench.pair.run import PairedRun
 from edgekd.bench.pair.run import PairRules
 from edgekd.bench.pair.run import run_pairs
 from edgekd.bench.pair.significance import sign_test
+from edgekd.bench.session import Subject
 from edgekd.errors import InputError
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
+from edgekd.gate import SizedPart
 from edgekd.gate import judge_interval
 from edgekd.gate import not_measured_finding
 from edgekd.settings import Positive
@@ -46,7 +49,8 @@ class LatencyConfig(Settings):
 
 
 def judge(pair: ComparedPair, config: LatencyConfig, look: int) -> tuple[Finding, ...]:
-    """The median ratio run / baseline with the interval that its looks were paid for.
+    """The median ratio run / baseline with the interval that its looks were paid for; where a model has an engine for other
+    sizes than the usual ones, one there, too.
 
     Raises:
         InputError: if an engine refuses the inputs.
@@ -66,10 +70,41 @@ def judge(pair: ComparedPair, config: LatencyConfig, look: int) -> tuple[Finding
         timeout_s=config.timeout_s,
         seed=config.seed + look,
     )
-    subjects = pair.baseline.subject, pair.run.subject
-    return (
-        _found(run_pairs(*subjects, rules, note=pair.note, worker=pair.worker), config.allowed),
-    )
+    found = []
+    for name, subjects in _list_subjects(pair).items():
+        if isinstance(subjects, str):
+            found.append(not_measured_finding(name, "ratio", subjects, 1 + config.allowed))
+            continue
+        told = run_pairs(*subjects, rules, note=pair.note, worker=pair.worker)
+        found.append(_found(told, config.allowed)._replace(gate=name))
+    return tuple(found)
+
+
+def _list_subjects(pair: ComparedPair) -> dict[str, tuple[Subject, Subject] | str]:
+    """Baseline and run at the usual sizes; ``latency.longest`` at those of a group of golden samples for which either has
+    another engine, or why not."""
+    found: dict[str, tuple[Subject, Subject] | str] = {
+        "latency": (pair.baseline.subject, pair.run.subject)
+    }
+    sides = pair.baseline, pair.run
+    parts = [part for side in sides for part in side.parts if USUAL not in part.golden]
+    for group in dict.fromkeys(_find_longest(part) for part in parts):
+        baseline, run = (side.find_subject(group) for side in sides)
+        if baseline is not None and run is not None:
+            found[f"latency.{group}"] = baseline, run
+        else:
+            missing = pair.run if run is None else pair.baseline
+            found[f"latency.{group}"] = f"{missing.given}: got no golden samples {group!r}"
+    return found
+
+
+def _find_longest(part: SizedPart) -> str:
+    """The group of the largest samples."""
+    sizes = {
+        name: sum(each[0].size for each in group.inputs.values())
+        for name, group in part.golden.items()
+    }
+    return max(sizes, key=lambda name: sizes[name])
 
 
 def _found(told: PairedRun, allowed: float) -> Finding:

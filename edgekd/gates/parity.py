@@ -13,6 +13,7 @@ from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
+from edgekd.gate import SizedPart
 from edgekd.gate import judge_exact
 from edgekd.gate import not_measured_finding
 from edgekd.report.gate_result import Verdict
@@ -40,27 +41,34 @@ def judge(pair: ComparedPair, config: ParityConfig, look: int) -> tuple[Finding,
 
 
 def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> tuple[Finding, ...]:
-    engine, usual = side.engine, side.bundle.golden[USUAL]
-    asked = stated_tolerance(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
+    """What the first of a model's engines that answers wrong gives, or else the first."""
+    told = [_compared_part(pair, side, part, config) for part in side.parts]
+    return next((each for each in told if any(one.verdict != "pass" for one in each)), told[0])
+
+
+def _compared_part(
+    pair: ComparedPair, side: ComparedModel, part: SizedPart, config: ParityConfig
+) -> tuple[Finding, ...]:
+    engine = part.engine
+    asked = stated_tolerance(part.tolerance, engine.runtime, engine.precision)
     if asked is None:
         return (
             not_measured_finding(
                 OUTPUTS, "difference", "how close it has to be stands in no manifest"
             ),
         )
-    answered = {
-        USUAL: compute_outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device)
-    }
+    how = {"timeout_s": config.timeout_s, "device": pair.device}
+    answered = {name: compute_outputs(engine, path, **how) for name, path in part.inputs.items()}
     text = "" if are_finite(answered) else "got answers that are no numbers"
     try:
         agree = decisions.find_agree(side.bundle) or decisions.agree_always
-        found = compare_answers(answered, {USUAL: usual}, agree)
+        found = compare_answers(answered, part.golden, agree)
     except ValueError as error:
         text = f"got {error}"
     if text:
         return (Finding(OUTPUTS, "difference", None, asked.max_abs, text, "fail"),)
     apart = round(1 - found.mean_agreement, 12)
-    count = f"{len(found.agreement)} golden samples"
+    count = f"{len(found.agreement)} golden samples{_name_sizes(part)}"
     allowed = {name: asked.of_output(name).max_abs for name in found.outputs}
     worst = max(allowed, key=lambda name: _excess(found.outputs[name].max_abs, allowed[name]))
     of_output = f" of {worst}" if len(allowed) > 1 else ""
@@ -80,6 +88,11 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> 
             f"other decisions, of {count}",
         ),
     )
+
+
+def _name_sizes(part: SizedPart) -> str:
+    """`` (longest)`` of a part that is not asked for the usual sizes."""
+    return "" if USUAL in part.golden else f" ({', '.join(part.golden)})"
 
 
 def _excess(max_abs: float, allowed: float) -> tuple[bool, float]:

@@ -27,6 +27,7 @@ from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.gate import ComparedModel
+from edgekd.gate import SizedPart
 from edgekd.gating import weights
 from edgekd.report import result
 from edgekd.report.result import Result
@@ -101,13 +102,16 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
     engine, built = _compile(side.given, usual, device, folder)
     models = bundle_models.models_by_size(side.bundle)
     each = [_compile(side.given, one, device, folder / f"{n}") for n, one in enumerate(models)]
-    table, bytes_of = side.bundle.manifest.by_size, {_identify(usual): built["size_bytes"]}
-    engines = None
+    asked = list(zip(models, each, strict=True)) or [(usual, (engine, built))]
+    bytes_of = {_identify(model): found["size_bytes"] for model, (_, found) in asked}
+    table, engines = side.bundle.manifest.by_size, None
     if table is not None:
         bounds = tuple(bundle_models.list_bounds(side.bundle))
         engines = SizedEngines(table.axis, bounds, tuple(found for found, _ in each))
-        pairs = zip(models, each, strict=True)
-        bytes_of = {_identify(model): found["size_bytes"] for model, (_, found) in pairs}
+    parts = [
+        SizedPart(own, model.golden, model.tolerance, _write_golden(model, folder / f"golden-{n}"))
+        for n, (model, (own, _)) in enumerate(asked)
+    ]
     return ComparedModel(
         given=side.given,
         bundle=side.bundle,
@@ -118,8 +122,18 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
         runtime_version=built["version"],
         complexity=_complexity(usual.path, side.result),
         sized=engines,
+        parts=tuple(parts),
         near_chance=side.result is not None and side.result.student.near_chance,
     )
+
+
+def _write_golden(model: BundledModel, folder: Path) -> dict[str, Path]:
+    """Golden inputs by group, as files in `folder`."""
+    folder.mkdir()
+    return {
+        name: write_inputs(group.inputs, folder / f"{name}.split")
+        for name, group in model.golden.items()
+    }
 
 
 def _identify(model: BundledModel) -> tuple[str, str, str]:

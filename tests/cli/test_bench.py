@@ -34,8 +34,10 @@ from edgekd.errors import MachineError
 from tests import bench_example
 from tests import bundle_example
 from tests import foreign_example
+from tests.bundle import sized_example
 from tests.bundle.test_signature import write_keys
 
+FILES = ("model.onnx", "model-2.onnx")
 LITTLE = ("--runtime", "onnxruntime", "--processes", "1", "--budget", "30")
 
 
@@ -163,6 +165,19 @@ def test_a_bundle_in_one_file_and_an_ir(tmp_path: Path) -> None:
     found = json.loads(done.stdout)["results"]
     names = [(one["subject"]["name"], one["config"]["inputs"]) for one in found]
     assert names == [("tiny openvino-fp32-1t", "given"), ("net openvino-fp32-1t", "seeded")]
+
+
+def test_a_bundle_with_a_file_for_other_sizes_is_measured_there_too(tmp_path: Path) -> None:
+    folder = sized_example.make(tmp_path)
+    little = ["--processes", "1", "--budget", "60", "--json", "--runtime", "onnxruntime"]
+    done = CliRunner().invoke(command, [str(folder), *little])
+    assert done.exit_code == 0, done.output
+    usual, longest = json.loads(done.stdout)["results"]
+    names = [one["subject"]["name"] for one in (usual, longest)]
+    assert names == ["bundle onnxruntime-fp32-1t", "bundle at text_length=9 onnxruntime-fp32-1t"]
+    digests = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES]
+    assert [one["subject"]["model_sha256"] for one in (usual, longest)] == digests
+    assert longest["config"]["inputs"] == "given"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ import pytest
 from edgekd.bench.pair.significance import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.devices import local
 from edgekd.errors import InputError
+from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gates import latency
+from edgekd.gating import sides
 from tests import bench_example
 from tests import gate_example
+from tests.bundle import sized_example
 
 
 def found_at(tmp_path: Path, ratio: float, noise: float = 0.005, **config: Any) -> Finding:
@@ -78,6 +82,35 @@ def test_a_second_look_runs_its_pairs_in_another_order(tmp_path: Path) -> None:
     for look in (0, 1):  # the drawn inputs are others too
         latency.judge(pair._replace(worker=worker), latency.LatencyConfig(pairs=6, seed=5), look)
     assert set(seeds) == {5, 6}
+
+
+def test_an_engine_for_other_sizes_is_timed_there_on_both_sides(tmp_path: Path) -> None:
+    """The run has one for long texts, the baseline one for all."""
+    found = {}
+    for name, more in (("run", {}), ("baseline", {"by_size": None, "more": {}})):
+        (tmp_path / name).mkdir()
+        with sides.open_side(sized_example.make(tmp_path / name, **more)) as told:
+            found[name] = sides.compile_side(told, local.DEVICE, tmp_path / f"engines-{name}")
+    timed: list[tuple[str, list[int]]] = []
+    plain = gate_example.worker(tmp_path, ratio=1.5)
+
+    def worker(job: str, spec: Any, **given: Any) -> Any:
+        if job == "latency":
+            timed.append((spec["runtime"], spec["call"]["text"][0]))
+        return plain(job, spec, **given)
+
+    pair = ComparedPair(found["run"], found["baseline"], "none", "here", worker=worker)
+    both = latency.judge(pair, latency.LatencyConfig(pairs=6), 0)
+    assert [each.gate for each in both] == ["latency", "latency.longest"]
+    runs = {("onnxruntime", 3), ("onnxruntime", 9), ("openvino", 9)}
+    assert {(runtime, shape[1]) for runtime, shape in timed} == runs
+    groups = {
+        name: each for name, each in found["baseline"].parts[0].golden.items() if name == "usual"
+    }
+    less = found["baseline"].parts[0]._replace(golden=groups)
+    pair = pair._replace(baseline=found["baseline"]._replace(parts=(less,)))
+    usual, longest = latency.judge(pair, latency.LatencyConfig(pairs=6), 0)
+    assert longest.verdict == "inconclusive" and "no golden samples 'longest'" in longest.text
 
 
 def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:

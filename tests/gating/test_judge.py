@@ -96,7 +96,7 @@ def test_broken_answers_fail_parity_and_are_not_timed(tmp_path: Path) -> None:
     model = tmp_path / "run" / "broken.onnx"
     bundle_example.model(model, seed=9)
     engine = pair.run.engine._replace(files={"model.onnx": model})
-    pair = pair._replace(run=pair.run._replace(engine=engine))
+    pair = pair._replace(run=gate_example.with_engine(pair.run, engine))
     verdict, outcomes = judged(pair)
     assert verdict == "fail" and {"parity.outputs", "parity.agreement"} <= failed(outcomes)
     for name in ("memory", "latency"):

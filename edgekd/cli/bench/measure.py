@@ -9,8 +9,8 @@ import click
 
 from edgekd.api.measuring import PROCESSES_MIN
 from edgekd.api.measuring import measure_models
-from edgekd.api.measuring import open_inputs
-from edgekd.api.measuring import open_model
+from edgekd.api.opening import open_each_size
+from edgekd.api.opening import open_inputs
 from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
@@ -152,7 +152,7 @@ def command(
 
     Batch-1 latency is the median over processes with its 95 % interval: the engine's own time, its
     inputs and outputs bound; the caller's is that of a Python program that hands arrays over. A bundle is
-    fed its golden inputs, others seeded ones. What stayed unstable says so; its numbers still stand.
+    fed its golden inputs, others seeded ones; one with a file or an engine for other sizes is measured there, too. What stayed unstable says so; its numbers still stand.
     """
     from contextlib import ExitStack
 
@@ -192,8 +192,9 @@ def command(
             store,
             where,
         )
-        folders = [open_model(model, stack, key) for model in models]
-        record = measure_models(models, folders, request, rules, wanted, stack, show_running)
+        opened = [each for model in models for each in open_each_size(model, stack, key)]
+        names, folders = [name for name, _ in opened], [folder for _, folder in opened]
+        record = measure_models(names, folders, request, rules, wanted, stack, show_running)
         show_running("")
         print_advice(record.ready)
         checks.require_any_measured(record.measured)

@@ -9,8 +9,8 @@ from typing import get_args
 import click
 
 from edgekd.api.measuring import find_missing_engines
-from edgekd.api.measuring import open_model
 from edgekd.api.measuring import require_real_processor
+from edgekd.api.opening import open_model
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import show_running
 from edgekd.runtime import Precision
