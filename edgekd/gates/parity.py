@@ -57,8 +57,10 @@ def _compared_part(
                 OUTPUTS, "difference", "how close it has to be stands in no manifest"
             ),
         )
-    how = {"timeout_s": config.timeout_s, "device": pair.device}
-    answered = {name: compute_outputs(engine, path, **how) for name, path in part.inputs.items()}
+    answered = {
+        name: compute_outputs(engine, path, timeout_s=config.timeout_s, device=pair.device)
+        for name, path in part.inputs.items()
+    }
     text = "" if are_finite(answered) else "got answers that are no numbers"
     try:
         agree = decisions.find_agree(side.bundle) or decisions.agree_always

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.learn.knowledge.filling import Answer
 from edgekd.learn.knowledge.reading import PlaceAnswers
@@ -90,6 +91,36 @@ def locate_rows(
             if np.array_equal(counting.sum(1), lengths):
                 return counting
     return np.asarray(np.arange(lengths.max(initial=0)) < lengths[:, None])
+
+
+def require_rows_fit(
+    lengths: NDArray[np.int64],
+    indices: NDArray[np.int64],
+    inputs: Sequence[NDArray[Any]],
+    targets: Mapping[str, NDArray[Any]],
+) -> None:
+    """Refuse stored rows that are not as many as a batch has tokens, or places that count: of another text, they would be read
+    as answers to this one.
+
+    Args:
+        lengths: [B], rows of each sample.
+        indices: [B], of the samples, for a message.
+        inputs: of the batch; its mask [B, L] is what says how many tokens there are.
+        targets: of the batch.
+
+    Raises:
+        InputError: naming the first sample.
+    """
+    masks = [each for each in inputs if each.ndim == 2 and np.isin(each, (0, 1)).all()]
+    whole = [each for each in targets.values() if each.ndim == 2 and each.dtype.kind in "iu"]
+    counts = [each.sum(1) for each in masks] + [(each >= 0).sum(1) for each in whole]
+    if not counts or any(np.array_equal(each, lengths) for each in counts):
+        return
+    at = int(np.argmax(lengths != counts[0]))
+    raise InputError(
+        f"stored answers: got {lengths[at]} rows for sample {indices[at]}, want {counts[0][at]}, its tokens: they are of "
+        "other texts"
+    )
 
 
 def take_places(logits: Tensor, there: NDArray[np.bool_], settings: KnowledgeSettings) -> Answer:

@@ -36,6 +36,10 @@ CLASSES: dict[Use, str] = {
     "next": "AutoModelForCausalLM",
 }
 """What of the package is built."""
+MOST_UNPACKED = 16
+"""Bytes in float32 that a byte of weights may become: 8 of 4 bits, and a scale less."""
+LARGEST_HEAD_BYTES = 2**26
+"""Of what a file of weights lacks: a head."""
 _INSIDE = ("intermediate_size", "hidden_dim", "n_inner", "ffn_dim")
 """What model types call the width between the two linear layers behind attention."""
 
@@ -63,6 +67,7 @@ def build_text_network(
     knobs: TextKnobs,
     *,
     is_bare: bool,
+    weights_bytes: int | None = None,
     where: str,
 ) -> TextNetwork:
     """A freshly initialised network; its ``blueprint_arguments`` build it again.
@@ -73,6 +78,8 @@ def build_text_network(
         interface: tokens and their mask to one output.
         knobs: what is changed of it.
         is_bare: whether the configuration is a model type alone: it then has as many tokens and positions as the data.
+        weights_bytes: size of the file of weights that lies beside the configuration, which says of what size it can be at most;
+            None where none does.
         where: how to call it in a message.
 
     Raises:
@@ -102,7 +109,7 @@ def build_text_network(
         _require_room(settings, interface, kind, first)
         auto = getattr(package, CLASSES[use])
         with torch.device("meta"):
-            _require_memory(_build(auto, settings, use), where)
+            _require_memory(_build(auto, settings, use), weights_bytes, where)
         network = _build(auto, settings, use)
     except (InputError, ValueError):
         raise
@@ -232,10 +239,11 @@ def _require_room(settings: Any, interface: Interface, kind: TextType, first: in
         )
 
 
-def _require_memory(network: nn.Module, where: str) -> None:
+def _require_memory(network: nn.Module, weights_bytes: int | None, where: str) -> None:
     """
     Raises:
-        InputError: if a model, built without values, would not fit into the memory that is free, with what it learns by.
+        InputError: if a model, built without values, would not fit into the memory that is free, with what it learns by, or is
+            far larger than its own weights.
     """
     need_bytes = sum(each.numel() * each.element_size() for each in network.parameters())
     limit_bytes = psutil.virtual_memory().available // 2
@@ -243,4 +251,12 @@ def _require_memory(network: nn.Module, where: str) -> None:
         raise InputError(
             f"{where}: got a model of {bytes_text(need_bytes)}, want at most {bytes_text(limit_bytes)}, half of the "
             "free memory"
+        )
+    if weights_bytes is None:
+        return
+    largest_bytes = MOST_UNPACKED * weights_bytes + LARGEST_HEAD_BYTES
+    if need_bytes > largest_bytes:
+        raise InputError(
+            f"{where}: got a configuration of {bytes_text(need_bytes)} beside weights of {bytes_text(weights_bytes)}, want at "
+            f"most {bytes_text(largest_bytes)}: it is not theirs"
         )

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Collection
 from typing import Any
+from typing import TypeGuard
 
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
@@ -30,6 +31,12 @@ _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_|-]*")
 """An activation, a kind of layer; a path, an address or a package's module has other signs."""
 _BUILT_ONE_BY_ONE = re.compile(r"layers?$|layer|group|block|depth|stage|stack")
 _DEEPEST = 4
+_ABOVE_ZERO = re.compile(
+    r"(^|_|\.)(eps|epsilon)$|ro(pe|tary)(_|\.).*(theta|base|freq|factor)$|rotary_pct$"
+)
+"""What is added to a variance, and bases and factors of rotations: at 0 or below there are no numbers to compute with."""
+_LARGEST_BASE = 2**53
+"""Of rotations."""
 
 
 def parse_config(text: str, where: str, types: Collection[str], wanted: str) -> dict[str, Any]:
@@ -106,10 +113,17 @@ def _require_plain(value: object, field: str, where: str, deepest: int) -> None:
         )
     elif isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: got {value}, want a finite number")
-    elif type(value) is int and "rope" not in field:
+    elif _ABOVE_ZERO.search(field) and _is_number(value) and value <= 0:
+        raise InputError(f"{where}: got {value}, want a number above 0")
+    elif type(value) is int:
         most = MOST_LAYERS if field.count(".") == 0 and _is_repeated(field) else MOST_SIZE
+        most = _LARGEST_BASE if "rope" in field else most
         if abs(value) > most:
             raise InputError(f"{where}: got {str(value)[:30]}, want at most {most}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_repeated(field: str) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from edgekd.dataset import Dataset
+from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
 from edgekd.fields.masked_tokens import MaskedTokens
@@ -21,6 +22,8 @@ from edgekd.learn import answers
 from edgekd.learn import places as places_of
 from edgekd.learn import teacher_answers
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.knowledge.layout import LENGTH
+from edgekd.learn.knowledge.layout import shard_name
 from edgekd.learn.knowledge.reading import open_shards
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.mathematics.top_k import TopKLogits
@@ -152,6 +155,22 @@ def test_what_fills_up_names_each_class_once(tmp_path: Path) -> None:
     assert isinstance(padded, TopKLogits) and padded.indices.shape == (2, 9, 6)
     assert all(len(set(row)) == 6 for row in padded.indices.reshape(-1, 6).tolist())
     assert torch.isfinite(padded.spread()).all()
+
+
+def test_rows_of_other_texts_are_refused(tmp_path: Path) -> None:
+    """As many in all, but one text has a row of the next."""
+    made = store(tmp_path / "cut", KnowledgeSettings(top_k=6))
+    path = made[f"knowledge/{shard_name(0)}"]
+    data = bytearray(path.read_bytes())
+    lengths = np.frombuffer(data, LENGTH, len(LENGTHS))
+    assert lengths.tolist() == list(LENGTHS)
+    lengths[0] += 1
+    lengths[1] -= 1
+    path.write_bytes(data)
+    teacher, given = open_knowledge(made, "knowledge"), samples()
+    assert isinstance(teacher(batch(given, [2, 5])), TopKLogits)
+    with pytest.raises(InputError, match="got 8 rows for sample 1, want 9, its tokens"):
+        teacher(batch(given, [2, 1]))
 
 
 def test_answers_of_fewer_places_are_refused() -> None:

@@ -159,6 +159,25 @@ def test_pooling_that_is_not_known(tmp_path: Path) -> None:
         (describe("bert", hidden_size=2**40), CLASSES, "hidden_size: got 1099511627776"),
         (describe("bert", vocab_size=2**24, hidden_size=2**16), CLASSES, "half of the free memory"),
         (describe("bert", layer_norm_eps=float("nan")), CLASSES, "layer_norm_eps: got nan"),
+        (describe("bert", layer_norm_eps=-1e-5), CLASSES, "layer_norm_eps: got -1e-05, want a"),
+        (describe("gpt2", layer_norm_epsilon=0), NEXT, "layer_norm_epsilon: got 0, want a number"),
+        (
+            describe("llama", rms_norm_eps=-1.0),
+            NEXT,
+            "rms_norm_eps: got -1.0, want a number above 0",
+        ),
+        (describe("llama", rope_theta=0), NEXT, "rope_theta: got 0, want a number above 0"),
+        (describe("llama", rope_theta=10**400), NEXT, "rope_theta: got 1000"),
+        (
+            describe("llama", rope_scaling={"rope_type": "linear", "factor": -2.0}),
+            NEXT,
+            "rope_scaling.factor: got -2.0, want a number above 0",
+        ),
+        (
+            describe("qwen3", rope_parameters={"rope_type": "default", "rope_theta": -1.0}),
+            NEXT,
+            "rope_parameters.rope_theta: got -1.0, want a number above 0",
+        ),
         (describe("bert", num_hidden_layers=-1), CLASSES, "num_hidden_layers: got -1, want 1"),
         (describe("bert", num_hidden_layers="two"), CLASSES, "expected int, got str"),
         (describe("bert", max_position_embeddings=0), CLASSES, "got a model of 0 positions"),
@@ -170,6 +189,26 @@ def test_pooling_that_is_not_known(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit(fields: dict[str, Any], interface: Interface, want: str) -> None:
     assert want in line(fields, interface)
+
+
+def test_a_configuration_that_is_far_larger_than_its_weights_is_refused(tmp_path: Path) -> None:
+    """Free memory alone would let a kilobyte of JSON claim half of it."""
+    arguments = {"reference": str(tmp_path)}
+    (tmp_path / "model.safetensors").write_bytes(bytes(2000))
+    for size, want in (
+        (2**10, ""),
+        (2**21, "134 MB beside weights of 2 kB, want at most 67.1 MB"),
+    ):
+        fields = describe("bert", vocab_size=size)
+        (tmp_path / "config.json").write_text(json.dumps(fields))
+        made = Blueprint(builder="transformers", arguments=arguments, interface=CLASSES)
+        if not want:
+            blueprints.build(made)
+            continue
+        with pytest.raises(InputError, match=f"got a configuration of {want}"):
+            blueprints.build(made)
+        resized = {**arguments, "width": 8}  # begins with weights of its own
+        blueprints.build(made.model_copy(update={"arguments": resized}))
 
 
 @pytest.mark.parametrize(

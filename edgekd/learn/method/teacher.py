@@ -29,6 +29,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.stored_layers import StoredTaps
 from edgekd.learn.places import locate_rows
 from edgekd.learn.places import pad_answers
+from edgekd.learn.places import require_rows_fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,10 +61,16 @@ class StoredTeacher:
         self.taps = None if manifest.layers is None else StoredTaps(manifest.layers)
 
     def __call__(self, batch: TensorBatch) -> Tensor:
-        """Read the outputs to a batch; where only the likeliest classes of every place are stored `TopKLogits`."""
+        """Read the outputs to a batch; where only the likeliest classes of every place are stored `TopKLogits`.
+
+        Raises:
+            InputError: if there are other places than the batch has.
+        """
         if self._reader.layout.places:
             found = self._reader.read_places(batch.view, batch.indices)
             targets = {name: each.cpu().numpy() for name, each in batch.targets.items()}
+            inputs = [each.cpu().numpy() for each in batch.inputs if not each.is_floating_point()]
+            require_rows_fit(found.lengths, batch.indices, inputs, targets)
             there = locate_rows(found.lengths, targets)
             padded = pad_answers(found, there, self._reader.layout.code.settings.temperature)
             if isinstance(padded, TopKLogits):

@@ -106,7 +106,16 @@ def transformers(
         if not pooling and not config and len(interface.outputs[0].shape) == 2:
             knobs = knobs._replace(pooling=_read_pooling(where, reference))
         is_bare = not config and reference in TEXT_TYPES
-        made = build_text_network(package, fields, interface, knobs, is_bare=is_bare, where=where)
+        is_whole = not (config or is_bare or width or inside)
+        made = build_text_network(
+            package,
+            fields,
+            interface,
+            knobs,
+            is_bare=is_bare,
+            weights_bytes=_measure_weights(where, reference) if is_whole else None,
+            where=where,
+        )
         made.class_names = transformers_config.name_classes(fields)
         return made
     if any(knobs):
@@ -179,6 +188,16 @@ def _read_beside(where: str, reference: str, name: str) -> bytes | None:
     with files.open_regular(path) as file:
         data: bytes = file.read(transformers_config.LARGEST_CONFIG_BYTES)
     return data
+
+
+def _measure_weights(where: str, reference: str) -> int | None:
+    """The size of the file of weights beside a configuration; None if there is none."""
+    source = model_hub.parse_source(reference, where) or model_hub.ModelSource(
+        where, Path(reference)
+    )
+    gguf = None if source.folder is None else model_hub.find_gguf(source.folder)
+    found = [gguf, *(source.find_file(name) for name in model_hub.WEIGHTS)]
+    return next((path.stat().st_size for path in found if path is not None), None)
 
 
 def _read_pooling(where: str, reference: str) -> str:
