@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd import garbage
 from edgekd import pipeline
 from edgekd.bench.worker import die_with
 from edgekd.bindings import find_bindings
@@ -121,5 +122,6 @@ def make_steps(walker: Walker, steps: Sequence[Step], labels: Sequence[str], fir
 
 
 if __name__ == "__main__":
+    garbage.own_process()
     with contextlib.suppress(KeyboardInterrupt):
         main()

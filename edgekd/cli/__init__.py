@@ -12,6 +12,7 @@ from typing import NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from edgekd import garbage
 from edgekd.cli import border
 from edgekd.cli.screen import Volume
 from edgekd.cli.screen import add_volume
@@ -158,6 +159,7 @@ add_volume(main)
 
 def run(arguments: list[str] | None = None) -> None:
     """The entry point: run a verb, print how it failed, exit with its code."""
+    garbage.own_process()
     arguments = sys.argv[1:] if arguments is None else arguments
     volume = Volume()
     with border.silence_other_ranks():

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from edgekd import files
+from edgekd import garbage
 from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
 from edgekd.learn import compilation
@@ -208,4 +209,5 @@ def main(order: Path, result: Path) -> None:
 
 if __name__ == "__main__":
     _end_with_parent()
+    garbage.own_process()
     main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from edgekd.garbage import keep_all_if_own
 from edgekd.garbage import pause_collection
 
 LAST = "lightning_fabric"
@@ -17,3 +18,4 @@ def load_torch() -> None:
         return
     with pause_collection():
         from edgekd.learn import learner  # noqa: F401 (and all that training takes)
+    keep_all_if_own()
