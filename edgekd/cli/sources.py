@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -151,9 +152,9 @@ def _show(found: Inspection) -> None:
         echo(f"\nFor an ONNX file: edgekd quantize MODEL.onnx --data {told['recipe']}")
     tasks = ", ".join(told["tasks"])
     if tasks:
-        echo(
-            f"\nTask: {tasks}. Write a recipe: edgekd init {found.arguments.get('reference', '')}".rstrip()
-        )
+        known = found.arguments.get("reference") if found.reason else None
+        where = known or f"--source {shlex.quote(told['recipe'])}"
+        echo(f"\nTask: {tasks}. Write a recipe: edgekd init {where}")
 
 
 def _sizes_text(images: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from edgekd import splits
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
+from edgekd.fields.masked_tokens import MaskedTokens
 from edgekd.learn.data import SOURCES
 from edgekd.learn.data import image_storage
 from edgekd.learn.data.image_storage import read_training_rows
@@ -25,6 +26,7 @@ from edgekd.stages import data
 from edgekd.table import find_signature
 from tests import data_example
 from tests import photo_example
+from tests.tokenizer_example import masked_pieces
 
 SPLITS = ("train", "validation", "test")
 
@@ -292,3 +294,42 @@ class TestEncoded:
             with pytest.raises(InputError, match=message):
                 self.run(tmp_path / message[:3], tmp_path / "photos", **words)
             (tmp_path / message[:3]).rmdir()
+
+
+def test_tokens_are_masked_once_in_what_is_judged_and_never_in_what_is_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("ada", "bob", "met", "left", "rome", "oslo")
+    Path("texts.txt").write_text(" ".join(words[n * n % 6] for n in range(900)))
+    Path("tokenizer.json").write_bytes(masked_pieces())
+    source = {"name": "masked-text", "reference": "texts.txt", "longest": 20}
+    source["tokenizer"] = "tokenizer.json"
+    made = run(tmp_path / "a", task="masked-language-modelling", source=source)
+    found = dataset.read(made["data.json"])
+    facts = found.targets["masked_tokens"]
+    assert isinstance(facts, MaskedTokens) and facts.mask_token == 21
+    assert made["tokenizer.json"].read_bytes() == masked_pieces()
+    for name in SPLITS:
+        rows = splits.read(made[name])
+        found.check(rows, name)
+        text, told = rows["text"], rows["masked_tokens"]
+        assert isinstance(text, RaggedRows) and isinstance(told, RaggedRows)
+        asked = facts.count_asked(told).tolist()
+        seen = np.asarray(text.values)
+        if name == "train":
+            assert set(asked) == {18} and not (seen == 21).any()
+        else:
+            assert set(asked) == {3} and 0.5 < (seen == 21).sum() / sum(asked) < 1
+    # another seed shuffles the validation split, and asks for the same tokens of the same texts
+    other = run(tmp_path / "b", seed=7, task="masked-language-modelling", source=source)
+    for name in SPLITS[1:]:
+        one, two = (splits.read(each[name]) for each in (made, other))
+        pairs = [
+            sorted(
+                (row.tolist(), told.tolist())
+                for row, told in zip(rows["text"], rows["masked_tokens"], strict=True)
+            )
+            for rows in (one, two)
+        ]
+        assert pairs[0] == pairs[1]

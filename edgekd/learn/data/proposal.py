@@ -21,6 +21,8 @@ TEXT_NETWORKS = {
     ("masked-tokens",): "text-filler",
 }
 """By the kinds of the targets."""
+MASKED, MASKED_VIEWS = ("masked-tokens",), 8
+"""Targets of which every view asks for others, and how many views are proposed; of any other a text has one."""
 SMALL_SIDE = 40
 """Up to here an image suits networks whose first layers keep its size."""
 KEPT_SHARES = {"validation": 0.9, "test": 0.8}
@@ -202,7 +204,7 @@ def _find_network(
             {"name": name, "layers": 1, "width": 32, "heads": 2},
             (0.035, 0.008),
             {"batch_size": 64, **_ADAMW, "learning_rate": 0.003},
-            {"count": 1},
+            {"count": MASKED_VIEWS if targets == MASKED else 1},
         )
     if inputs and set(inputs) == {"number"}:
         return _Network(
