@@ -51,9 +51,8 @@ def count_correct(
     logits: NDArray[Any], wanted: NDArray[np.int64], ignored: int
 ) -> NDArray[np.float64]:
     """[N, 2]: how many tokens are the likeliest in their places, and how many count; arguments as `sum_surprise`."""
-    counted = wanted != ignored
-    right = (logits.argmax(2) == wanted) & counted
-    return np.stack([right.sum(1), counted.sum(1)], axis=1).astype(np.float64)
+    right = logits.argmax(2) == wanted  # what stands for none is no token
+    return np.stack([right.sum(1), (wanted != ignored).sum(1)], axis=1).astype(np.float64)
 
 
 def guess_by_frequency(

@@ -21,6 +21,7 @@ from tests.tokenizer_example import change
 from tests.tokenizer_example import masked_pieces
 from tests.tokenizer_example import pieces
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "package-sections"
 PEOPLE, PLACES, VERBS = ("Ada", "Bob", "Zoe"), ("Rome", "Oslo"), ("met", "left")
 TRAIN: dict[str, Any] = {
     "epochs": 12,
@@ -273,6 +274,29 @@ def test_a_published_model_of_masked_tokens_and_a_part_of_it_with_its_head(
     rest = "Ada left Rome. Bob met Oslo."
     asked = run("predict", "run/bundle", f"Ada met Rome. Bob left [MASK]. {rest}", "--top", "2")
     assert {"oslo", "rome"} <= set(asked.replace(",", " ").split()), asked  # it is a place
+
+
+@pytest.mark.slow
+def test_the_example_of_masked_tokens_runs_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(EXAMPLE, tmp_path / "package-sections"))
+    recipe = yaml.safe_load(Path("masked.yaml").read_text())
+    recipe["data"] |= {"limit": 600}
+    recipe["views"] = {"count": 2}
+    recipe["measure"] = QUICK
+    for role in ("teacher", "student"):
+        recipe[role]["train"] |= {"epochs": 2, "batch_size": 16}
+    Path("small.yaml").write_text(yaml.safe_dump(recipe))
+    run("compress", "small.yaml", "--quiet", "--store", "store", "--run-dir", "run")
+    result: dict[str, Any] = json.loads(Path("run/result.json").read_bytes())
+    assert all(4 < row["score"] < 9.9 for row in result["candidates"]), result["candidates"]
+    told = ["knowledge", "ls", "--store", "store"]
+    assert "1,200 answers, 2,474 places of 104 bytes" in run(
+        *told
+    )  # two of a description's 15 tokens
+    asked = run("predict", "run/bundle", "development files for the [MASK] library", "--top", "5")
+    assert asked.count("%") == 5
 
 
 @pytest.mark.slow
