@@ -222,6 +222,11 @@ def test_of_masked_tokens_the_answers_to_them_alone_are_stored_and_stand_in_thei
         for view, chosen in ((0, [1, 5]), (2, [6, 0, 3]), (1, [2])):
             seen = to_tensors(given.batch(np.array(chosen), view), PLAIN, 0.0, 1)
             told, want = stored(seen), live(teacher, seen)
+            again = stored(seen._replace(host_targets=None))  # of a batch that was tensors
+            known_apart = [
+                each.spread() if isinstance(each, TopKLogits) else each for each in (told, again)
+            ]
+            assert torch.equal(*known_apart)
             counted = seen.targets["masked_tokens"] >= 0
             assert told.shape == want.shape
             if isinstance(told, TopKLogits):

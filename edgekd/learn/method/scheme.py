@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,9 @@ class TensorBatch(NamedTuple):
     """Epochs since the start, with the fraction of this one."""
     epochs: int = 1
     """How many there will be."""
+    host_targets: Mapping[str, NDArray[Any]] | None = None
+    """The targets as they were loaded, so that nobody who needs their values has to wait for the device; None where they
+    were tensors from the beginning."""
 
     @property
     def device(self) -> torch.device:

@@ -68,7 +68,9 @@ class StoredTeacher:
         """
         if self._reader.layout.places:
             found = self._reader.read_places(batch.view, batch.indices)
-            targets = {name: each.cpu().numpy() for name, each in batch.targets.items()}
+            targets = batch.host_targets
+            if targets is None:
+                targets = {name: each.cpu().numpy() for name, each in batch.targets.items()}
             inputs = [each.cpu().numpy() for each in batch.inputs if not each.is_floating_point()]
             require_rows_fit(found.lengths, batch.indices, inputs, targets)
             there = locate_rows(found.lengths, targets)

@@ -70,6 +70,7 @@ def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) ->
         },
         epoch,
         epochs,
+        None if any(isinstance(each, Tensor) for each in batch.targets.values()) else batch.targets,
     )
 
 
