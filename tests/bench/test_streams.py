@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,6 +86,48 @@ def test_states_stay_in_the_engine_where_it_can(files: dict[str, Path], tmp_path
         folder.mkdir()
         opened = stream(engine, files[form], folder)
         assert isinstance(opened._stream, kind)  # type: ignore[attr-defined]
+
+
+def count_layers(opened: TextStream) -> Counter[str]:
+    """Kinds of layers that OpenVINO runs."""
+    compiled = opened._stream._request.get_compiled_model()  # type: ignore[attr-defined]
+    layers = compiled.get_runtime_model().get_ordered_ops()
+    return Counter(layer.get_rt_info()["layerType"].astype(str) for layer in layers)
+
+
+def test_openvino_keeps_keys_and_values_in_its_attention_and_in_8_bits_where_weights_are(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """The file is the same, so that what the cache rounds is all that differs."""
+    built = runtimes.find_runtime("openvino").build(files["plain"], tmp_path, "fp32")
+    tokens, found = example.texts((20,))["text"][0], {}
+    for precision in ("fp32", "int8"):
+        spec = {"runtime": "openvino", "precision": precision, "threads": 1}
+        opened = open_stream({**spec, "files": {k: str(v) for k, v in built.items()}}, 24)
+        counted = count_layers(opened)
+        assert counted["ScaledDotProductAttention"] == example.LAYERS and not counted["Softmax"]
+        found[precision] = np.stack([opened.decode(tokens[at : at + 1]).copy() for at in range(20)])
+        opened.rewind(7)
+        again = [opened.decode(tokens[at : at + 1]).copy() for at in range(7, 20)]
+        assert np.abs(np.stack(again) - found[precision][7:]).max() < 0.01 * found["fp32"].std()
+    off = np.abs(found["int8"] - found["fp32"]).max() / found["fp32"].std()
+    assert 1e-6 < off < 0.05
+
+
+def test_attention_that_is_written_otherwise_keeps_its_states_in_the_graph(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, logits = example.texts((12,))["text"][0], []
+    for is_known in (True, False):
+        if not is_known:
+            monkeypatch.setattr("edgekd.runtimes.openvino.attention._read", lambda node: None)
+        folder = tmp_path / str(is_known)
+        folder.mkdir()
+        opened = stream("openvino", files["plain"], folder)
+        assert bool(count_layers(opened)["ScaledDotProductAttention"]) == is_known
+        opened.decode(tokens[:8])
+        logits.append(opened.decode(tokens[8:]).copy())
+    assert np.abs(logits[0] - logits[1]).max() < 1e-4
 
 
 class Stranger:

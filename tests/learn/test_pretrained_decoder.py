@@ -15,7 +15,9 @@ from edgekd.interface import PAST
 from edgekd.learn.export.fused_decoder import FusedDecoder
 from edgekd.learn.text_network import TEXT_TYPES
 from edgekd.learn.text_network import TextNetwork
+from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
+from edgekd.runtimes.openvino.stream import StateStream
 from tests import decoder_example as example
 
 SIZES = {
@@ -86,6 +88,24 @@ def test_in_steps_as_in_one_pass(tmp_path: Path, kind: str, fused: bool) -> None
     for pieces in ((14,), (6, 1, 1, 3, 1, 1, 1)):
         got = run_in_steps(path, feeds, pieces)
         assert np.abs(got - want).max() < 1e-4 * max(1.0, float(np.abs(want).max()))
+
+
+@pytest.mark.parametrize(
+    "kind", ["qwen2", *(pytest.param(k, marks=SLOW) for k in ("llama", "qwen3", "gpt2"))]
+)
+def test_openvino_runs_its_attention_as_one_operator(tmp_path: Path, kind: str) -> None:
+    model, tokens = build(kind), example.texts((14,))["text"]
+    built = openvino.build(example.write(tmp_path / "model.onnx", model), tmp_path, "fp32")
+    opened = openvino.open_stream(built, "fp32", 1, example.LONGEST)
+    assert isinstance(opened, StateStream)
+    layers = opened._request.get_compiled_model().get_runtime_model().get_ordered_ops()
+    kinds = [layer.get_rt_info()["layerType"].astype(str) for layer in layers]
+    assert kinds.count("ScaledDotProductAttention") == example.LAYERS
+    with torch.no_grad():
+        want = model(torch.from_numpy(tokens), torch.ones(1, 14).long())[0].numpy()
+    for start, stop in ((0, 9), (9, 10), (10, 12), (12, 13), (13, 14)):
+        got = opened.decode(tokens[0, start:stop])
+        assert np.abs(got - want[stop - 1]).max() < 1e-4 * max(1.0, float(np.abs(want).max()))
 
 
 @pytest.mark.slow

@@ -37,6 +37,8 @@ HINTS = {
     "int4": "f32",
 }
 """Int8 and int4 are in the file; the hint is for what is not quantized in it."""
+CACHES = {**HINTS, "int8": "u8", "int8-bf16": "u8", "int4": "u8"}
+"""What keys and values of earlier tokens are kept in: in 8 bits where the weights are."""
 CAPABILITIES: dict[Precision, tuple[str, ...]] = {
     "fp32": ("FP32",),
     "bf16": ("BF16",),
@@ -173,17 +175,25 @@ def open_stream(
 ) -> TextStream | None:
     """A stream over a file with states, which stay inside the engine; None for other files.
 
+    Its attention is one operator with keys and values in `CACHES`; where it cannot be written so, or not run here, they
+    stay float32.
+
     Raises:
         ValueError: if OpenVINO refuses the model.
     """
     import openvino
 
+    hints = {**_options(precision, threads), "KV_CACHE_PRECISION": CACHES[precision]}
+    core = openvino.Core()
     try:
-        model = openvino.Core().read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+        with contextlib.suppress(RuntimeError):
+            model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+            if make_stateful(model, fused=True):
+                return StateStream(core.compile_model(model, "CPU", hints))
+        model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
         if not make_stateful(model):
             return None
-        hints = {**_options(precision, threads), "KV_CACHE_PRECISION": HINTS[precision]}
-        return StateStream(openvino.Core().compile_model(model, "CPU", hints))
+        return StateStream(core.compile_model(model, "CPU", hints))
     except RuntimeError as error:
         raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
 

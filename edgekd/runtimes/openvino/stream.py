@@ -7,13 +7,20 @@ from typing import Any
 
 from edgekd.interface import PAST
 from edgekd.interface import PRESENT
+from edgekd.runtimes.openvino.attention import BEAM
+from edgekd.runtimes.openvino.attention import fuse_attention
+from edgekd.runtimes.openvino.attention import keep_in_place
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def make_stateful(model: Any) -> bool:
-    """Let a model keep its states, in place; whether it has any.
+def make_stateful(model: Any, *, fused: bool = False) -> bool:
+    """Let a model keep its states, in place; whether it has any, and can be written as is asked.
+
+    Args:
+        model: its inputs and outputs are states, too.
+        fused: whether attention and its states become one operator.
 
     The batch is fixed to 1 before: with a free one the variables begin with a batch of 0, and answers are empty without
     a word (OpenVINO 2026.4).
@@ -29,8 +36,12 @@ def make_stateful(model: Any) -> bool:
         shape[0] = 1
         shapes[port] = shape
     model.reshape(shapes)
+    if fused and not fuse_attention(model, len(names)):
+        return False
     pairs = {name: f"{PRESENT}{name.removeprefix(PAST)}" for name in names}
     apply_make_stateful_transformation(model, pairs)
+    if fused:
+        keep_in_place(model)
     return True
 
 
@@ -38,11 +49,16 @@ class StateStream:
     """A stream of a model with variables."""
 
     def __init__(self, compiled: Any) -> None:
+        import numpy as np
         import openvino
 
         self._wrap = openvino.Tensor
         self._request = compiled.create_infer_request()
-        self._text, self._mask = (port.any_name for port in compiled.inputs)
+        names = [port.any_name for port in compiled.inputs]
+        if BEAM in names:
+            names.remove(BEAM)
+            self._request.set_tensor(BEAM, openvino.Tensor(np.zeros(1, np.int32)))
+        self._text, self._mask = names
         self.length = 0
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
