@@ -14,6 +14,9 @@ from edgekd.learn.forward_pass import Outputs
 from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.quant.calibration import Batches
 
+AT_ONCE = 2**22
+"""Logits that are compared at a time, in float64: 32 MiB."""
+
 
 def mean_distance(
     module: fx.GraphModule,
@@ -35,7 +38,9 @@ def mean_distance(
     """
     chosen = [at for at, end in enumerate(outputs) if end.dtype.startswith("float")]
     sums = [[0.0, 0.0] for _ in outputs]
-    means = {at: _mean([batch[at] for batch in want]) for at in chosen}
+    means = {
+        at: _mean([batch[at] for batch in want]) for at in chosen if outputs[at].kind != "logits"
+    }
     with torch.no_grad():
         for inputs, wanted in zip(batches(), want, strict=True):
             given = as_tuple(module(*inputs))
@@ -52,7 +57,14 @@ def mean_distance(
 
 
 def _divergence(got: Tensor, want: Tensor, class_axis: int) -> tuple[float, float]:
-    """The sum of KL(want || got) over samples and places, and how many there are."""
+    """The sum of KL(want || got) over samples and places, and how many there are; of many logits some samples at a time."""
+    together = max(1, AT_ONCE * len(want) // max(1, want.numel()))
+    parts = zip(got.split(together), want.split(together), strict=True)
+    found = [_divergence_of_all(*part, class_axis) for part in parts]
+    return sum(total for total, _ in found), sum(count for _, count in found)
+
+
+def _divergence_of_all(got: Tensor, want: Tensor, class_axis: int) -> tuple[float, float]:
     got, want = got.double(), want.double()
     if class_axis < 0:
         got, want = (torch.stack([each, torch.zeros_like(each)]) for each in (got, want))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch import fx
 from torch import nn
+from torch.nn import functional
 
 from edgekd.interface import Tensor as End
 from edgekd.learn.quant.distance import mean_distance
@@ -51,6 +53,24 @@ def test_of_dense_logits_it_is_the_mean_over_places() -> None:
     rows = [each.permute(0, 2, 3, 1).reshape(-1, 3) for each in (want, want + shift)]
     by_row = distance([(rows[0],)], (rows[1] - rows[0],), LOGITS)
     assert distance([(want,)], (shift,), DENSE) == pytest.approx(by_row, rel=1e-5)
+
+
+def test_of_many_logits_it_is_the_same_computed_some_samples_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    want, shift = torch.randn(7, 3, 2, 2), torch.randn(7, 3, 2, 2)
+    whole = distance([(want,)], (shift,), DENSE)
+    monkeypatch.setattr("edgekd.learn.quant.distance.AT_ONCE", 2 * 3 * 2 * 2)
+    sizes: list[int] = []
+    kl_div = functional.kl_div
+
+    def note(one: Tensor, other: Tensor, **more: Any) -> Tensor:
+        sizes.append(len(one))
+        return kl_div(one, other, **more)
+
+    monkeypatch.setattr(functional, "kl_div", note)
+    assert distance([(want,)], (shift,), DENSE) == pytest.approx(whole, rel=1e-9)
+    assert sizes == [2, 2, 2, 1]
 
 
 def test_of_logits_without_classes_each_is_a_probability() -> None:
