@@ -37,6 +37,7 @@ from edgekd.cli import verify as cli_verify
 from edgekd.cli.bench import command as bench_command
 from edgekd.errors import EdgekdError
 from tests import bundle_example
+from tests.bundle import sized_example
 
 JSON_FILES = ("task.json", "task.json", "measured.json")
 DTYPES = (np.float64, np.float16, np.int64, np.uint8, np.bool_)
@@ -92,6 +93,21 @@ def change_model(folder: Path, draw: random.Random, canaries: Canaries) -> None:
     (folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
+def change_generation(folder: Path, draw: random.Random, canaries: Canaries) -> None:
+    """A golden text, of a model that writes none."""
+    text = {"longest": 9, "prompt": [1, 2], "tokens": [1, 2], "margins": [0.5, 0.1]}
+    value = devices.lie({"it": text}, draw, canaries)
+    (folder / "generation.json").write_text(json.dumps(value.get("it")))
+
+
+def change_sizes(folder: Path, draw: random.Random, canaries: Canaries) -> None:
+    """Which file is for which sizes; a bundle of one file gets such a table."""
+    held = json.loads((folder / "manifest.json").read_bytes())
+    table = held.get("by_size") or {"axis": "x", "buckets": [], "models": {}}
+    value = devices.lie({"by_size": table}, draw, canaries)
+    (folder / "manifest.json").write_text(json.dumps({**held, **value}))
+
+
 def change_card(folder: Path, draw: random.Random, canaries: Canaries) -> None:
     """The card: escapes and more than one line."""
     (folder / "MODEL_CARD.md").write_bytes(draw.choice([b"\x1b[2J\n", b"\xff" * 50, b""]))
@@ -105,7 +121,12 @@ def signed_anew(folder: Path, draw: random.Random, canaries: Canaries) -> None:
         manifest = devices.lie(manifest, draw, canaries)
     if draw.random() < 0.2 and isinstance(manifest.get("chosen"), dict):
         manifest["chosen"]["threads"] = draw.choice([1024, 1023, 64])
-    contents = {name: (folder / name).read_bytes() for name in manifests.FILES}
+    unlisted = ("manifest.json", manifests.SIGNATURE)
+    contents = {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name not in unlisted
+    }
     try:
         data = bundle_write.make_manifest(manifest, contents)
     except (ValueError, RecursionError):  # NaN has no digest
@@ -162,15 +183,18 @@ CHANGES: list[Callable[[Path, random.Random, Canaries], None]] = [
     change_golden,
     change_model,
     change_card,
+    change_generation,
+    change_sizes,
 ]
 
 
 def case(number: int, folder: Path, canaries: Canaries) -> None:
     """The case of `number`."""
     draw = random.Random(number)
-    made = bundle_example.make(folder)
+    make = sized_example.make if draw.random() < 0.3 else bundle_example.make
+    made = make(folder)
     (folder / "good").mkdir()
-    good = bundle_example.make(folder / "good")
+    good = make(folder / "good")
     for _ in range(draw.choice((1, 1, 2))):
         draw.choice(CHANGES)(made, draw, canaries)
     if draw.random() < 0.9:
@@ -179,8 +203,10 @@ def case(number: int, folder: Path, canaries: Canaries) -> None:
         change_folder(made, draw, canaries)
     elif draw.random() < 0.4:
         made = packed(made, folder / "made.edgekd", draw)
-    image = folder / "a.npy"
-    np.save(image, np.zeros((4, 4), np.uint8))
+    image: Path | str = "[1, 2, 1, 2, 1, 2]"
+    if make is bundle_example.make:
+        image = folder / "a.npy"
+        np.save(image, np.zeros((4, 4), np.uint8))
     policy = folder / "gates.yaml"
     policy.write_text("size:\ncomplexity:\nparity:\n")
     uses: list[tuple[Any, list[str]]] = [

@@ -9,6 +9,9 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn import model_hub
 from edgekd.learn import preprocessing
+from edgekd.learn.gguf.model import read_config
+from edgekd.learn.gguf.reading import read_head
+from edgekd.learn.layer_choice import parse_layers
 from edgekd.learn.models import timm
 from edgekd.learn.models import transformers
 from edgekd.learn.preprocessing import Preprocessing
@@ -83,6 +86,36 @@ def require_config(model: NamedMember, *, allow_download: bool = False) -> Path:
     return gguf or model_hub.require_file(source, model_hub.CONFIG, allow_download=allow_download)
 
 
+def require_layers(model: NamedMember, config: Path) -> None:
+    """Refuse layers, a width or heads that a text model cannot have, as far as its configuration tells without building it.
+
+    Raises:
+        InputError: naming the knob.
+    """
+    said = model.arguments
+    if not any(said.get(name) for name in ("layers", "keep_layers", "heads", "width")):
+        return
+    fields = read_config(read_head(config)) if config.suffix == model_hub.GGUF else None
+    fields = files.read_json(config) if fields is None else fields
+    if not isinstance(fields, dict) or fields.get("model_type") not in TEXT_TYPES:
+        return
+    of, width, heads = (
+        next((fields[name] for name in names if type(fields.get(name)) is int), None)
+        for names in (_LAYERS, _WIDTHS, _HEADS)
+    )
+    try:
+        if of is not None:
+            parse_layers(int(said.get("layers") or 0), str(said.get("keep_layers") or ""), of)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    width, heads = said.get("width") or width, said.get("heads") or heads
+    if width and heads and width % heads:
+        raise InputError(f"heads: got {heads}, want a divisor of width {width}")
+
+
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers")
+_WIDTHS, _HEADS = ("hidden_size", "n_embd", "dim"), ("num_attention_heads", "n_head", "n_heads")
+"""What model types call these sizes."""
 WEIGHTS = model_hub.WEIGHTS
 MODULES = {"timm": timm, "transformers": transformers}
 

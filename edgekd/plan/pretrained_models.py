@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd.errors import EdgekdError
+from edgekd.errors import InputError
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.models import MODELS
@@ -36,6 +37,7 @@ def settle_models(recipe: Recipe, options: Options) -> Recipe:
             found = _require(model, options)
         except EdgekdError as error:
             raise type(error)(f"{'.'.join(key)}: {error}", hint=error.hint) from error
+        _require_layers(key, model)
         if found is not None:
             changes[key] = model.model_copy(update={"expects": _expect(found)})
     return _replace(recipe, changes)
@@ -97,6 +99,19 @@ def _require(model: ModelChoice, options: Options) -> Preprocessing | None:
         pretrained_model.require_config(model, allow_download=allowed)
         return None
     return pretrained_model.find_pretrained(model, allow_download=allowed).preprocessing
+
+
+def _require_layers(key: tuple[str, ...], model: ModelChoice) -> None:
+    """
+    Raises:
+        InputError: naming the key, if its configuration has no such layers.
+    """
+    from edgekd.learn import pretrained_model
+
+    try:
+        pretrained_model.require_layers(model, pretrained_model.require_config(model))
+    except InputError as error:
+        raise InputError(f"{'.'.join(key)}.{error}", hint=error.hint) from error
 
 
 def _expect(found: Preprocessing) -> Input | None:

@@ -42,6 +42,35 @@ FILES = {
 PRETRAINED = "{name: timm:resnet18, pretrained: true}"
 
 
+@pytest.mark.parametrize(
+    ("knobs", "want"),
+    [
+        ("layers: 9", "student.model.layers: got 9, want 1 to 6"),
+        ("keep_layers: '0,6'", "student.model.keep_layers: got 0,6, want ascending numbers"),
+        ("heads: 5", "student.model.heads: got 5, want a divisor of width 384"),
+        ("width: 100, heads: 3", "student.model.heads: got 3, want a divisor of width 100"),
+        ("layers: 6", ""),
+    ],
+)
+@pytest.mark.parametrize("dry", [True, False])
+def test_sizes_that_a_configuration_lacks_are_refused_without_building(
+    tmp_path: Path, knobs: str, want: str, dry: bool
+) -> None:
+    pytest.importorskip("transformers")
+    (tmp_path / "m").mkdir()
+    sizes = {"num_hidden_layers": 6, "hidden_size": 384, "num_attention_heads": 12}
+    (tmp_path / "m" / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))
+    model = f"{{name: 'transformers:{tmp_path}/m', {knobs}}}"
+    recipe = recipes.load(SHIPPED, (f"student.model={model}",))
+    options = Options(run_dir=tmp_path / "run", store=tmp_path, dry=dry)
+    if not want:
+        pretrained_models.settle_models(recipe, options)
+        return
+    with pytest.raises(InputError) as refused:
+        pretrained_models.settle_models(recipe, options)
+    assert refused.value.line().startswith(want)
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the hub's client, empty; a timm that knows one network."""
