@@ -6,7 +6,6 @@ one interval serve every task, and a board sends rows home in place of outputs. 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
     Lines = list[list[tuple[str, float | None]]]
-
-
-NORMAL_95 = 1.96
-"""Two-sided 95 % quantile of the normal distribution."""
-DRAWS = 200
-"""Bootstrap samples; what is asked is a standard error, which needs few."""
 
 
 class Scale(NamedTuple):
@@ -64,6 +57,9 @@ class Metric(NamedTuple):
     """What it is where everything is right."""
     fits: Callable[[Dataset], bool] | None = None
     """Whether it says anything of such data; None always."""
+    settle: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
+    """The rows of all samples to rows [M, 2] whose `ratio` is the figure, of a figure that compares samples with one
+    another: drawn anew, the others would be other ones. None of one to which each sample gives its row alone."""
 
     @property
     def scale(self) -> Scale:
@@ -190,76 +186,6 @@ def compute_score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset
 def is_better(metric: Metric | Scale, value: float, other: float) -> bool:
     """Return whether `value` is better than `other`; not if they are equal."""
     return value > other if metric.better == "higher" else value < other
-
-
-def is_worse(metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]) -> bool:
-    """Return whether a model's value is worse than another's on the same samples, and not by chance: by more than one
-    standard error of the difference.
-
-    Where every row is one that is right or wrong (0 or 1, and 1): rows on which both are the same tell nothing; of
-    the others, more are lost than won by over a standard error (McNemar 1947, Psychometrika 12). Else the error is
-    that of the difference over `DRAWS` paired bootstrap samples (Efron 1979, Annals of Statistics 7), always the same.
-
-    Args:
-        metric: whose rows they are.
-        rows: [N, K].
-        reference: [N, K], of the same samples.
-
-    Raises:
-        ValueError: if they are rows of other numbers, or there are none.
-    """
-
-    if rows.shape != reference.shape or not len(rows):
-        got = f"{list(rows.shape)} and {list(reference.shape)}"
-        raise ValueError(f"{metric.name}: got rows {got}, want two alike")
-    if not is_better(metric, metric.value(reference), metric.value(rows)):
-        return False
-    if is_right_or_wrong(metric, rows) and is_right_or_wrong(metric, reference):
-        differing = int((rows[:, 0] != reference[:, 0]).sum())
-        return abs(int(rows[:, 0].sum() - reference[:, 0].sum())) > math.sqrt(differing)
-    return abs(metric.value(rows) - metric.value(reference)) > difference_error(
-        metric, rows, reference
-    )
-
-
-def difference_error(
-    metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]
-) -> float:
-    """The standard error of the difference of two models' values on the same samples: over `DRAWS` paired bootstrap
-    samples, always the same.
-
-    Args:
-        metric: whose rows they are.
-        rows: [N, K].
-        reference: [N, K], of the same samples.
-    """
-    import numpy as np
-
-    generator = np.random.default_rng(0)
-    draws = (generator.integers(0, len(rows), len(rows)) for _ in range(DRAWS))
-    differences = [metric.value(rows[at]) - metric.value(reference[at]) for at in draws]
-    return float(np.std(differences))
-
-
-def drop_interval(
-    metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]
-) -> tuple[float, float]:
-    """The 95 % interval of `score_drop` between two models on the same samples, by `difference_error`."""
-    drop = score_drop(metric, metric.value(rows), metric.value(reference))
-    points = 100 if metric.unit == "fraction" else 1
-    half = NORMAL_95 * points * difference_error(metric, rows, reference)
-    return drop - half, drop + half
-
-
-def is_right_or_wrong(metric: Metric, rows: NDArray[np.float64]) -> bool:
-    """Return whether a metric is the share of samples that are right, not wrong: each row [N, 2] is 0 or 1, and 1."""
-    return bool(
-        metric.value is ratio
-        and (metric.unit, metric.better) == ("fraction", "higher")
-        and rows.shape[1] == 2
-        and (rows[:, 1] == 1).all()
-        and ((rows[:, 0] == 0) | (rows[:, 0] == 1)).all()
-    )
 
 
 def score_drop(metric: Metric | Scale, value: float, reference: float) -> float:

@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"sources", "fields", "splits", "launch", "tokenizer_difference"},
     {"settings", "dataset"},
     {"table", "signatures", "device", "value_info", "task", "task_check"},
+    {"sampling_error"},
     {"attributes", "code", "named_member", "token_logits"},
     {"tasks"},
     {"devices", "synonyms"},

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd import interface
+from edgekd import sampling_error
 from edgekd import task
 from edgekd.dataset import Dataset
 from edgekd.fields.image import Image
@@ -115,7 +116,7 @@ def test_worse_by_hits_is_what_it_was_for_classifiers(seed: int) -> None:
         for each in (answers, reference)
     )
     want = falls_behind(answers, reference, labels)
-    assert task.is_worse(TASK.score, rows, reference_rows) is want
+    assert sampling_error.is_worse(TASK.score, rows, reference_rows) is want
 
 
 @pytest.mark.parametrize(
@@ -126,14 +127,18 @@ def test_worse_by_hits_is_more_than_a_standard_error_of_what_differs(
     lost: int, won: int, worse: bool
 ) -> None:
     before, after = (hits(*[1] * lost, *[0] * won, 1, 0), hits(*[0] * lost, *[1] * won, 1, 0))
-    assert task.is_worse(metric(), after, before) is worse
+    assert sampling_error.is_worse(metric(), after, before) is worse
 
 
 def test_worse_by_errors_is_the_other_way_round() -> None:
     more, fewer = hits(1, 1, 1, 1, 0), hits(0, 0, 0, 0, 0)
     errors = metric(better="lower")
-    assert task.is_worse(errors, more, fewer) and not task.is_worse(errors, fewer, more)
-    assert task.is_worse(metric(), fewer, more) and not task.is_worse(metric(), more, fewer)
+    assert sampling_error.is_worse(errors, more, fewer) and not sampling_error.is_worse(
+        errors, fewer, more
+    )
+    assert sampling_error.is_worse(metric(), fewer, more) and not sampling_error.is_worse(
+        metric(), more, fewer
+    )
 
 
 def mean_of(rows: np.ndarray) -> float:
@@ -153,15 +158,15 @@ def test_worse_by_rows_is_more_than_a_standard_error(
     sign = 1 if better == "lower" else -1
     rows = reference + difference + sign * errors_away * error
     averaged = metric(value=mean_of, better=better)
-    assert task.is_worse(averaged, rows, reference) is worse
-    assert task.is_worse(averaged, rows, reference) is worse  # the draws are the same
+    assert sampling_error.is_worse(averaged, rows, reference) is worse
+    assert sampling_error.is_worse(averaged, rows, reference) is worse  # the draws are the same
 
 
 @pytest.mark.parametrize("rows", [np.zeros((0, 2)), np.zeros((3, 2)), np.zeros((4, 1))])
 def test_rows_of_other_samples_are_not_compared(rows: np.ndarray) -> None:
     other = rows if not len(rows) else np.zeros((4, 2))
     with pytest.raises(ValueError, match="m: got rows"):
-        task.is_worse(metric(), rows, other)
+        sampling_error.is_worse(metric(), rows, other)
 
 
 def test_better_is_higher_or_lower() -> None:
@@ -214,7 +219,7 @@ def test_the_interval_of_a_drop_is_that_of_a_paired_mean(
 ) -> None:
     one, other = np.random.default_rng(3).normal(size=(2, 400, 1))
     mean = metric(unit=unit, better=better, value=lambda rows: float(rows.mean()))
-    low, high = task.drop_interval(mean, one, other)
+    low, high = sampling_error.drop_interval(mean, one, other)
     differences = sign * scale * (one - other)
     half = 1.96 * differences.std() / np.sqrt(400)
     assert (low + high) / 2 == pytest.approx(differences.mean())
@@ -223,7 +228,7 @@ def test_the_interval_of_a_drop_is_that_of_a_paired_mean(
 
 def test_only_a_share_of_right_samples_is_one_of_right_or_wrong() -> None:
     rows = np.array([[1.0, 1.0], [0.0, 1.0]])
-    assert task.is_right_or_wrong(metric(), rows)
+    assert sampling_error.is_right_or_wrong(metric(), rows)
     for other in (metric(better="lower"), metric(unit="number"), metric(value=np.mean)):
-        assert not task.is_right_or_wrong(other, rows)
-    assert not task.is_right_or_wrong(metric(), rows * 0.5)
+        assert not sampling_error.is_right_or_wrong(other, rows)
+    assert not sampling_error.is_right_or_wrong(metric(), rows * 0.5)

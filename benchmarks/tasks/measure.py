@@ -38,10 +38,10 @@ from edgekd.plan import deploying
 from edgekd.plan import profiles
 from edgekd.plan import roles
 from edgekd.recipe import Recipe
+from edgekd.sampling_error import drop_interval
 from edgekd.stage import Bindings
 from edgekd.task import Metric
 from edgekd.task import Scale
-from edgekd.task import drop_interval
 from edgekd.task import score_drop
 from edgekd.task import value_text
 from edgekd.walk import Walker

@@ -14,13 +14,13 @@ from edgekd.gate import Gate
 from edgekd.gate import compute_score_rows
 from edgekd.gate import judge_interval
 from edgekd.gate import not_measured_finding
+from edgekd.sampling_error import is_right_or_wrong
 from edgekd.settings import Count
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.task import figure_text
-from edgekd.task import is_right_or_wrong
 from edgekd.units import number_text
 
 if TYPE_CHECKING:

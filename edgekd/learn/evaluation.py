@@ -20,6 +20,7 @@ from edgekd.dataset import Dataset
 from edgekd.field import RaggedRows
 from edgekd.learn import answers
 from edgekd.learn.data import kinds
+from edgekd.sampling_error import is_worse
 from edgekd.task import Metric
 from edgekd.task import Task
 from edgekd.tasks import load_task
@@ -119,7 +120,7 @@ class EvaluationSplit(NamedTuple):
 
     def falls_behind(self, model: nn.Module, reference: NDArray[np.float64]) -> bool:
         """Return whether a model scores worse on the same samples than the rows of another's score, by more than chance."""
-        return tasks_of.is_worse(self.task.score, self.score_rows(model), reference)
+        return is_worse(self.task.score, self.score_rows(model), reference)
 
 
 def read_split(

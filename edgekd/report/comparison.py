@@ -12,7 +12,7 @@ from edgekd.bench.rows import reference_of
 from edgekd.report.result import Comparison
 from edgekd.report.result import Model
 from edgekd.report.result_row import Row
-from edgekd.task import NORMAL_95
+from edgekd.sampling_error import NORMAL_95
 from edgekd.task import Scale
 from edgekd.task import score_drop
 

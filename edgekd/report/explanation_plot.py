@@ -11,7 +11,7 @@ from edgekd.bench.proportion import wilson
 from edgekd.printable import escape_unprintable
 from edgekd.report import plot
 from edgekd.report.score_explanation import name_role
-from edgekd.task import NORMAL_95
+from edgekd.sampling_error import NORMAL_95
 
 MOST_CLASSES = 40
 """Bars shown; of more classes those that differ most."""

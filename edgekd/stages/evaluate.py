@@ -60,8 +60,8 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     there is (`edgekd.bench.roles`, the quantized ones); ``<subject>/engine.json`` and its files; rows.
     """
     from edgekd.learn.evaluation import read_split
-    from edgekd.task import drop_interval
-    from edgekd.task import is_right_or_wrong
+    from edgekd.sampling_error import drop_interval
+    from edgekd.sampling_error import is_right_or_wrong
     from edgekd.task import metric_values
 
     test = read_split(given, "test", allow_code=context.allow_code)

@@ -12,6 +12,7 @@ from edgekd.interface import BATCH
 from edgekd.interface import Tensor
 from edgekd.task import Metric
 from edgekd.task import Task
+from edgekd.task import ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,24 +45,37 @@ def recall(rows: NDArray[np.float64], *, among: int) -> float:
 
     Rows as `place_vectors` gives them; one that comes several times counts once, since it would be its own nearest.
     """
-    rows = np.unique(rows, axis=0)
+    return ratio(find_partners(rows, among=among))
+
+
+def find_partners(rows: NDArray[np.float64], *, among: int) -> NDArray[np.float64]:
+    """[G, 2] of G groups of texts that belong together: how many of them have a partner among the nearest others, and how
+    many have one at all. A group is the unit that may be drawn anew: its texts find one another."""
+    rows = _drop_repeated(rows)
     vectors, numbers = rows[:, :-3], rows[:, -3]
-    partners = numbers[:, None] == numbers
-    np.fill_diagonal(partners, False)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -np.inf)
-    asked = partners.any(axis=1)
-    if not asked.any():
-        return 0.0
-    nearest = np.argsort(-cosines[asked], axis=1, kind="stable")[:, :among]
-    return float(np.take_along_axis(partners[asked], nearest, axis=1).any(axis=1).mean())
+    is_found = np.zeros(len(rows), bool)
+    everyone = np.arange(len(rows))
+    for _ in range(min(among, len(rows) - 1)):
+        nearest = cosines.argmax(axis=1)
+        is_found |= numbers[nearest] == numbers
+        cosines[everyone, nearest] = -np.inf
+    _, group, size = np.unique(numbers, return_inverse=True, return_counts=True)
+    asked = size[group] > 1
+    counted = [np.bincount(group, each, len(size)) for each in (asked & is_found, asked)]
+    return np.stack(counted, axis=1)
+
+
+def _drop_repeated(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, first = np.unique(rows[:, -3:-1], axis=0, return_index=True)
+    return rows[first]
 
 
 def rank_correlation(rows: NDArray[np.float64]) -> float:
     """Spearman's, over the pairs, of the cosine with how alike both are said to be, equal ones sharing their ranks
     (Spearman 1904); 0 where there are fewer than two pairs, or all are alike. Rows as `place_vectors` gives them."""
-    rows = np.unique(rows, axis=0)
-    rows = rows[np.lexsort((rows[:, -2], rows[:, -3]))]
+    rows = _drop_repeated(rows)
     numbers = rows[:, -3]
     first = np.flatnonzero(numbers[1:] == numbers[:-1])
     if len(first) < 2:
@@ -102,13 +116,23 @@ def describe(
     return lines
 
 
+def _count_found(among: int) -> Metric:
+    return Metric(
+        f"recall@{among}",
+        "fraction",
+        "higher",
+        place_vectors,
+        functools.partial(recall, among=among),
+        settle=functools.partial(find_partners, among=among),
+    )
+
+
 TASK = Task(
     targets={"pairs": "pairs"},
     outputs=(Tensor("embedding", "float32", (BATCH, "dimensions"), target="pairs"),),
     losses=("pair-contrast",),
     metrics=(
-        Metric("recall@1", "fraction", "higher", place_vectors, functools.partial(recall, among=1)),
-        Metric("recall@5", "fraction", "higher", place_vectors, functools.partial(recall, among=5)),
+        *(_count_found(among) for among in (1, 5)),
         Metric("Spearman", "number", "higher", place_vectors, rank_correlation, fits=_is_scored),
     ),
     decide=decide,

@@ -16,11 +16,11 @@ from edgekd.bench.engine import Engine
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.progress import Silent
+from edgekd.sampling_error import drop_interval
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stages import compile as compile_stage
 from edgekd.stages import evaluate
-from edgekd.task import drop_interval
 from edgekd.task import metric_rows
 from edgekd.tasks import load_task
 from tests import bundle_example

@@ -14,6 +14,8 @@ from edgekd.dataset import Dataset
 from edgekd.fields.pairs import Pairs
 from edgekd.fields.tokens import Tokens
 from edgekd.learn.chance import compute_standing
+from edgekd.sampling_error import difference_error
+from edgekd.sampling_error import value_error
 from edgekd.tasks.sentence_embedding import TASK
 
 GOLDEN = json.loads(Path(__file__).with_name("embedding_golden.json").read_text())
@@ -66,6 +68,27 @@ def test_metrics_are_those_of_a_search_by_hand_and_of_scipy(seed: int) -> None:
         ]
         want = stats.spearmanr(*zip(*pairs, strict=True)).statistic
         assert got["Spearman"] == pytest.approx(want, abs=1e-6)
+
+
+def test_groups_that_are_drawn_anew_keep_whom_they_are_compared_with() -> None:
+    generator = np.random.default_rng(3)
+    numbers = np.repeat(np.arange(40), 2)[generator.permutation(80)]
+    vectors = generator.normal(size=(40, 8))[numbers] + generator.normal(size=(80, 8))
+    others = vectors + 0.5 * generator.normal(size=(80, 8))
+    rows, other_rows = (
+        measure(each, numbers, np.zeros(80))["recall@1"] for each in (vectors, others)
+    )
+    metric = TASK.metrics[0]
+    assert metric.settle is not None
+    groups = metric.settle(rows)
+    assert groups.shape == (40, 2) and (groups[:, 1] == 2).all()
+    assert task.ratio(groups) == metric.value(rows) == search(vectors, numbers, 1)
+    found = groups[:, 0] / 2
+    assert value_error(metric, rows) == pytest.approx(found.std() / 40**0.5, rel=0.15)
+    apart = (groups - metric.settle(other_rows))[:, 0] / 2
+    assert difference_error(metric, rows, other_rows) == pytest.approx(
+        apart.std() / 40**0.5, rel=0.15
+    )
 
 
 def test_a_text_that_comes_twice_is_not_its_own_nearest() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from edgekd.bench.explanation import gains
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import find_reference
+from edgekd.sampling_error import drop_interval
+from edgekd.sampling_error import is_right_or_wrong
 from edgekd.task import agree_samples
-from edgekd.task import drop_interval
-from edgekd.task import is_right_or_wrong
 from edgekd.task import list_fitting
 from edgekd.task import metric_rows
 from edgekd.task import metric_values

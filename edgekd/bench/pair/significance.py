@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.bench.statistics import Interval
+from edgekd.sampling_error import settle_rows
 from edgekd.task import score_drop
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgekd.task import Metric
+from edgekd.task import Metric
 
 LEVEL = 0.025
 """Of one side."""
@@ -130,11 +131,12 @@ def estimate_metric_drop(
 
     if ours.shape != theirs.shape or not len(ours):
         raise ValueError(f"got rows {list(ours.shape)} and {list(theirs.shape)}, want two alike")
+    value, (one, other) = settle_rows(metric, ours, theirs)
     random = np.random.default_rng(seed)
     drops = np.empty(resamples)
     for number in range(resamples):
-        chosen = random.integers(0, len(ours), len(ours))
-        drops[number] = score_drop(metric, metric.value(ours[chosen]), metric.value(theirs[chosen]))
+        chosen = random.integers(0, len(one), len(one))
+        drops[number] = score_drop(metric, value(one[chosen]), value(other[chosen]))
     low, high = np.quantile(drops, (LEVEL, 1 - LEVEL))
     return ScoreDrop(
         points=score_drop(metric, metric.value(ours), metric.value(theirs)),
