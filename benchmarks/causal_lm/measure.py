@@ -3,7 +3,7 @@
     python benchmarks/causal_lm/measure.py rates seeds policy summary examples/causal-lm/recipe.yaml --output benchmarks/causal_lm/result.json
 
 `rates`: student and control of seed 0 with every one of `RATES`; each takes the one with the fewest bits per byte on the
-validation split. `seeds`: both with seeds 0, 1 and 2. `policy`: the student of seed 0 goes on, on data and
+validation split. `seeds`: both with seeds 0, 1 and 2, the control with the student's rate, too. `policy`: the student of seed 0 goes on, on data and
 on its own samples, with the same loss and rate. `summary`: differences and their intervals, from the rows.
 
 Rows that are there are not measured again. `--train` makes the models of the parts and judges none. Bits per byte of `test`
@@ -124,7 +124,9 @@ def measure(
         wanted = [(arm, rate, 0) for rate in RATES for arm in ARMS]
         wanted += [("teacher", 0.0, 0), ("untrained", 0.0, 0)] if judges else []
     elif part == "seeds":
-        wanted = [(arm, find_best_rate(rows, arm), seed) for seed in SEEDS for arm in ARMS]
+        best = {arm: find_best_rate(rows, arm) for arm in ARMS}
+        wanted = [(arm, best[arm], seed) for seed in SEEDS for arm in ARMS]
+        wanted += [("control", best["student"], seed) for seed in SEEDS]
     else:
         wanted = [(name, find_best_rate(rows, "student"), 0) for name in POLICIES]
     for name, rate, seed in wanted:
@@ -150,18 +152,10 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Student less control over seeds, each seed's own interval over blocks, and who goes on beside the others."""
     by = {(row["row"], row["rate"], row["seed"]): row for row in rows}
     best = {arm: find_best_rate(rows, arm) for arm in ARMS}
-    pairs = [[by[arm, best[arm], seed] for arm in ("student", "control")] for seed in SEEDS]
-    each = [ours["test"] - theirs["test"] for ours, theirs in pairs]
-    mean = statistics.mean(each)
-    half = student_t.ppf(0.975, len(each) - 1) * statistics.stdev(each) / math.sqrt(len(each))
     found: dict[str, Any] = {
         "best_rate": best,
-        "student_less_control": {
-            "each": each,
-            "mean": mean,
-            "ci95_over_seeds": [mean - half, mean + half],
-            "ci95_over_blocks": [compare_blocks(*pair) for pair in pairs],
-        },
+        "student_less_control": compare_seeds(by, best["student"], best["control"]),
+        "student_less_control_at_one_rate": compare_seeds(by, best["student"], best["student"]),
     }
     going = [by[name, best["student"], 0] for name in POLICIES if (name, best["student"], 0) in by]
     start = by["student", best["student"], 0]
@@ -176,6 +170,22 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "ci95_over_blocks": compare_blocks(going[1], going[0]),
         }
     return found
+
+
+def compare_seeds(
+    by: dict[tuple[str, float, int], dict[str, Any]], rate: float, other_rate: float
+) -> dict[str, Any]:
+    """Bits per byte of the student less those of the control, by seed, with 95 % intervals."""
+    pairs = [(by["student", rate, seed], by["control", other_rate, seed]) for seed in SEEDS]
+    each = [ours["test"] - theirs["test"] for ours, theirs in pairs]
+    mean = statistics.mean(each)
+    half = student_t.ppf(0.975, len(each) - 1) * statistics.stdev(each) / math.sqrt(len(each))
+    return {
+        "each": each,
+        "mean": mean,
+        "ci95_over_seeds": [mean - half, mean + half],
+        "ci95_over_blocks": [compare_blocks(*pair) for pair in pairs],
+    }
 
 
 def compare_blocks(one: dict[str, Any], other: dict[str, Any]) -> list[float]:
