@@ -48,6 +48,8 @@ class TokenizedText(NamedTuple):
     """Of each token the characters of the text that it stands for; (0, 0) of special ones."""
     length: int
     """How many tokens the whole text has, those that are cut off included."""
+    types: tuple[int, ...] = ()
+    """Of each token which text it is of, as the file says it: 0 of the first, mostly 1 of the second."""
 
     @property
     def is_cut(self) -> bool:
@@ -70,32 +72,37 @@ class Tokenizer(NamedTuple):
     library: Any
 
     def encode(
-        self, text: str, longest: int | None = None, *, special: bool = True
+        self,
+        text: str,
+        longest: int | None = None,
+        *,
+        special: bool = True,
+        second: str | None = None,
     ) -> TokenizedText:
-        """Its tokens.
+        """Its tokens, or those of two texts as the file's own post-processor joins them.
 
         Args:
             text: of any length.
-            longest: how many are taken, special ones included; None for all.
+            longest: how many are taken, special ones included; None for all. Of two texts the longer is cut first.
             special: whether to add the tokens that begin and end a text.
+            second: the other text of a pair.
 
         Raises:
             InputError: if `longest` is too short for the special tokens alone, or the text has no tokens of its vocabulary.
         """
-        found = self._ask(text, special)
+        found = self._ask(text, special, second)
         length = len(found.ids)
         if longest is not None and length > longest:
             try:
-                self.library.enable_truncation(longest)
-                found = self._ask(text, special)
+                self.library.enable_truncation(longest, strategy="longest_first")
+                found = self._ask(text, special, second)
             finally:
                 self.library.no_truncation()
             if len(found.ids) > longest:
-                around = number_text(len(self._ask("", True).ids), "token")
-                raise InputError(
-                    f"longest: got {longest}, want room for the {around} around a text"
-                )
-        return TokenizedText(tuple(found.ids), tuple(found.offsets), length)
+                around = number_text(len(self._ask("", True, second and "").ids), "token")
+                want = f"want room for the {around} around a text"
+                raise InputError(f"longest: got {longest}, {want}")
+        return TokenizedText(tuple(found.ids), tuple(found.offsets), length, tuple(found.type_ids))
 
     def encode_all(
         self, texts: Sequence[str]
@@ -118,10 +125,10 @@ class Tokenizer(NamedTuple):
             spans = np.array(found.offsets, np.int64).reshape(-1, 2)
             yield np.array(found.ids, np.int32), spans[:, 1]
 
-    def _ask(self, text: str, special: bool) -> Any:
-        """What the library makes of a text."""
+    def _ask(self, text: str, special: bool, second: str | None = None) -> Any:
+        """What the library makes of a text, or of two."""
         try:
-            found = self.library.encode(text, add_special_tokens=special)
+            found = self.library.encode(text, second, add_special_tokens=special)
         except BaseException as error:  # a panic of the library is no Exception
             got = f"{text[:40]!r}, which the library cannot take apart: {_first_line(error)}"
             raise InputError(f"{FILE}: got {got}") from error

@@ -86,6 +86,16 @@ def masked_pieces() -> bytes:
     return json.dumps(value).encode()
 
 
+def pair_pieces() -> bytes:
+    """The same with [CLS] A [SEP] B [SEP] of two texts, types 0 and 1, as BERT joins them."""
+    value = json.loads(pieces())
+    special = [{"SpecialToken": {"id": "[SEP]", "type_id": number}} for number in (0, 1)]
+    texts = [{"Sequence": {"id": "AB"[number], "type_id": number}} for number in (0, 1)]
+    begin = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+    value["post_processor"]["pair"] = [begin, texts[0], special[0], texts[1], special[1]]
+    return json.dumps(value).encode()
+
+
 def byte_pairs() -> bytes:
     """A tokenizer.json as SmolLM2's: pairs of bytes, learned from `TEXTS`; <|endoftext|> ends a text."""
     from tokenizers import Tokenizer

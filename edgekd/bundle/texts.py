@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from edgekd.errors import InputError
+from edgekd.fields.text_pair import KEYS
 from edgekd.learn.data.columns import USUAL
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.text_csv import is_words
@@ -24,13 +26,20 @@ def is_table(value: str) -> bool:
         return False
 
 
-def read_table(path: Path) -> list[bytes]:
-    """The text of each row, UTF-8: of the only column, of the one that is called like texts, or that alone holds words.
+def read_table(path: Path, *, pairs: bool = False) -> list[bytes]:
+    """The text of each row, UTF-8: of the only column, of the one that is called like texts, or that alone holds words; or
+    two texts as JSON, of the columns ``first`` and ``second`` or of the only two.
 
     Raises:
         InputError: naming the file, if it is no table or no column can be told.
     """
     records = read_records(path)
+    if pairs:
+        keys = KEYS if set(KEYS) <= set(records.columns) else records.columns
+        if len(keys) != len(KEYS):
+            got = ", ".join(map(str, records.columns))[:100]
+            raise InputError(f"{path}: got columns {got}, want {' and '.join(KEYS)}")
+        return [json.dumps([row.get(key) for key in keys]).encode() for row in records.rows]
     names = [name for name in records.columns if name.casefold() in USUAL["text"]]
     only = records.columns[0] if len(records.columns) == 1 else None
     fits = (lambda cell: isinstance(cell, str)) if names else is_words

@@ -111,7 +111,7 @@ def command(
     Images: PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size. An image of
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
     answer. Numbers: JSON or CSV, as text or in a file. Text: as it stands or in a file, if the data say how it
-    becomes tokens, or .csv, .tsv and .jsonl of one a row; else their numbers as JSON. A text longer than the model takes
+    becomes tokens, or .csv, .tsv and .jsonl of one a row; else their numbers as JSON. Two texts with one label: JSON, '["first", "second"]', or a table with those columns. A text longer than the model takes
     is cut. With --tokens a language model writes on behind each text, up to the token with which its tokenizer ends one. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
     """
     from edgekd import bundle

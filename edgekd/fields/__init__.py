@@ -51,6 +51,13 @@ FIELDS: dict[str, FieldEntry] = {
         ("length",),
         ("vocabulary", "longest"),
     ),
+    "text-pair": FieldEntry(
+        f"{_HERE}.text_pair",
+        "TextPair",
+        "two texts as one row of tokens with their types, of any length, int32",
+        ("length",),
+        ("vocabulary", "longest"),
+    ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
     "tags": FieldEntry(f"{_HERE}.tags", "Tags", "a class of every token, of any length, int64"),
     "next-tokens": FieldEntry(

@@ -195,7 +195,7 @@ def _supplied(interface: Interface, member: Member, allow_code: bool) -> dict[st
     Raises:
         ValueError: if it asks for a size that the inputs do not have.
     """
-    offered = {**interface.sizes, "interface": interface, "allow_code": allow_code}
+    offered = {"types": 1, **interface.sizes, "interface": interface, "allow_code": allow_code}
     missing = [name for name in member.supplied if name not in offered]
     if missing:
         raise ValueError(f"wants {', '.join(missing)}; the data give {', '.join(interface.sizes)}")

@@ -56,8 +56,9 @@ class TextKnobs(NamedTuple):
 
 
 def is_text(interface: Interface) -> bool:
-    """Whether a model takes tokens and their mask."""
-    return [end.kind for end in interface.inputs] == ["index", "mask"]
+    """Whether a model takes tokens and their mask, and, of two texts, types."""
+    kinds = [end.kind for end in interface.inputs]
+    return kinds in (["index", "mask"], ["index", "mask", "index"])
 
 
 def build_text_network(
@@ -173,6 +174,9 @@ def _fit_data(whole: Any, interface: Interface, kind: TextType) -> dict[str, int
     first = _find_first_position(whole, kind)
     vocabulary, longest = interface.sizes["vocabulary"], interface.sizes["longest"]
     found = {"vocab_size": vocabulary, "max_position_embeddings": longest + first}
+    if kind.has_token_types:
+        types = int(getattr(whole, "type_vocab_size", 1))
+        found["type_vocab_size"] = max(types, interface.sizes.get("types", 1))
     padding = getattr(whole, "pad_token_id", None)
     if padding is not None and padding >= vocabulary:
         found["pad_token_id"] = 0
@@ -225,6 +229,12 @@ def _require_room(settings: Any, interface: Interface, kind: TextType, first: in
         raise ValueError(
             f"the data have {tokens} tokens and the model {settings.vocab_size}: they are of another tokenizer, want "
             "that of the model (`tokenizer` beside the source)"
+        )
+    types, known = interface.sizes.get("types", 1), int(getattr(settings, "type_vocab_size", 0))
+    if kind.has_token_types and types > known:
+        raise ValueError(
+            f"the data have tokens of {types} types, first and second text, and the model {known}: want the tokenizer of the "
+            "model"
         )
     positions = int(settings.max_position_embeddings) - first
     window = getattr(settings, "sliding_window", None)

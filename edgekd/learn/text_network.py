@@ -32,7 +32,7 @@ class TextType(NamedTuple):
     skips_padding: bool = False
     """Whether positions are counted from behind the number of the padding, as RoBERTa does."""
     has_token_types: bool = False
-    """Whether it adds an embedding of the first or second text of a pair; here all are the first."""
+    """Whether it adds an embedding of the first or second text of a pair."""
     makes_mask: bool = False
     """Whether it wants the mask [B, N] as it is, since it has a use of its own for it."""
 
@@ -110,11 +110,13 @@ class TextNetwork(nn.Module):
         if use == "vector" and width != size:
             self.project = nn.Linear(width, size)
 
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, tokens: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None
+    ) -> torch.Tensor:
         order = torch.arange(tokens.shape[1], device=tokens.device)
         named: dict[str, Any] = {"position_ids": order[None, :] + self.first_position}
         if self.kind.has_token_types:
-            named["token_type_ids"] = torch.zeros_like(order)[None, :]
+            named["token_type_ids"] = torch.zeros_like(order)[None, :] if types is None else types
         if self.kind.is_causal:
             named["use_cache"] = False
         found = self.network(input_ids=tokens, attention_mask=self._hide(mask, order), **named)

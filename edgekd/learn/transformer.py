@@ -39,6 +39,8 @@ class TransformerSizes(NamedTuple):
     """Numbers a token."""
     heads: int
     """Of the attention; they divide `width`."""
+    types: int = 1
+    """Of tokens: of the first and the second of two texts."""
 
 
 class _Attention(nn.Module):
@@ -97,8 +99,9 @@ class Transformer(nn.Module):
 
     def __init__(self, sizes: TransformerSizes, last: int, read: Read, *, causal: bool) -> None:
         super().__init__()
-        vocabulary, longest, layers, width, heads = sizes
+        vocabulary, longest, layers, width, heads, types = sizes
         self.words = nn.Embedding(vocabulary, width)
+        self.types = nn.Embedding(types, width) if types > 1 else None
         self.positions = nn.Parameter(torch.zeros(longest, width))
         self.layers = nn.ModuleList(_Layer(width, heads, 4 * width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -107,8 +110,12 @@ class Transformer(nn.Module):
         self.read = read
         self.causal = causal
 
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, tokens: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None
+    ) -> torch.Tensor:
         states = self.words(tokens) + self.positions[: tokens.shape[1]]
+        if self.types is not None:
+            states = states + self.types(types)
         blocked = (mask == 0)[:, None, None, :]
         if self.causal:
             order = torch.arange(tokens.shape[1], device=tokens.device)

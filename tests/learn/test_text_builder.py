@@ -24,6 +24,7 @@ from tests.learn.text_network_example import ENCODERS
 from tests.learn.text_network_example import LONGEST
 from tests.learn.text_network_example import MASKED
 from tests.learn.text_network_example import NEXT
+from tests.learn.text_network_example import PAIRS
 from tests.learn.text_network_example import TAGS
 from tests.learn.text_network_example import VECTOR
 from tests.learn.text_network_example import VOCABULARY
@@ -32,6 +33,7 @@ from tests.learn.text_network_example import build
 from tests.learn.text_network_example import describe
 from tests.learn.text_network_example import texts
 
+onnxruntime = pytest.importorskip("onnxruntime")
 transformers = pytest.importorskip("transformers")
 
 
@@ -40,6 +42,35 @@ def line(fields: dict[str, Any], interface: Interface, **knobs: Any) -> str:
         build(fields, interface, **knobs)
     assert "\n" not in caught.value.line()
     return caught.value.line()
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_of_two_texts_types_are_the_packages_own_and_the_file_takes_them(
+    kind: str, tmp_path: Path
+) -> None:
+    fields = (
+        describe(kind, type_vocab_size=2) if TEXT_TYPES[kind].has_token_types else describe(kind)
+    )
+    model = build(fields, PAIRS)
+    tokens, mask = texts()
+    types = torch.zeros_like(tokens)
+    types[0, 5:] = types[1, 2:4] = 1
+    named = {"token_type_ids": types} if TEXT_TYPES[kind].has_token_types else {}
+    tokens[1, 4:] = 1 if TEXT_TYPES[kind].skips_padding else 0
+    with torch.no_grad():
+        given, plain = model(tokens, mask, types), model(tokens, mask)
+        want = model.network(input_ids=tokens, attention_mask=mask, **named).logits
+    torch.testing.assert_close(given, want, atol=1e-5, rtol=0)
+    assert torch.equal(given, plain) is not TEXT_TYPES[kind].has_token_types
+    to_onnx.write(model, tmp_path / "model.onnx", PAIRS, opset=18)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    feeds = {"text": tokens.numpy(), "text_mask": mask.numpy(), "text_types": types.numpy()}
+    (answered,) = session.run(None, feeds)
+    np.testing.assert_allclose(answered, given.numpy(), atol=1e-5)
+
+
+def test_a_model_without_so_many_types_is_refused() -> None:
+    assert "want the tokenizer of the model" in line(describe("bert", type_vocab_size=1), PAIRS)
 
 
 @pytest.mark.parametrize("kind", TEXT_TYPES)

@@ -67,6 +67,11 @@ def ends(output: Tensor, **sizes: int) -> Interface:
 
 
 CLASSES = ends(Tensor("logits", "float32", (BATCH, 3), "logits", 0, 1, "labels"), classes=3)
+PAIRS = CLASSES._replace(
+    inputs=(*TEXT, Tensor("text_types", "int64", (BATCH, "text_length"), "index", below=2)),
+    sizes={**CLASSES.sizes, "types": 2},
+)
+"""Of two texts, told apart by the types of their tokens."""
 TAGS = ends(
     Tensor("logits", "float32", (BATCH, "text_length", 3), "logits", 0, 2, "tags"), classes=3
 )

@@ -19,6 +19,7 @@ from tests.published_text_example import write_texts
 from tests.tokenizer_example import byte_pairs
 from tests.tokenizer_example import change
 from tests.tokenizer_example import masked_pieces
+from tests.tokenizer_example import pair_pieces
 from tests.tokenizer_example import pieces
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "package-sections"
@@ -416,3 +417,26 @@ def test_a_classifier_learns_from_one_with_another_tokenizer(
     assert all(row["score"] > 0.9 for row in (*result["candidates"], *result["references"]))
     judge()
     assert "person" in run("predict", "run/bundle", "Zoe left the")
+
+
+@pytest.mark.slow
+def test_two_texts_with_one_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw, lines = random.Random(0), []
+    for number in range(480):
+        first = f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}"
+        second = f"{draw.choice(VERBS)} {PLACES[number % 2]}"
+        lines.append(json.dumps({"first": first, "second": second, "label": PLACES[number % 2]}))
+    Path("pairs.jsonl").write_text("\n".join(lines))
+    Path("tokenizer.json").write_bytes(pair_pieces())
+    write_folder(Path("distilbert"), "distilbert")
+    source = {"name": "jsonl", "reference": "pairs.jsonl", "text": "first", "second": "second"}
+    source |= {"tokenizer": "tokenizer.json"}
+    student = {"model": {"name": "transformers:./distilbert"}, "train": TRAIN}
+    losses = [{"name": "kd"}, "cross-entropy"]
+    result = compress("classification", source, "text-encoder", losses, student=student)
+    assert result["teacher"]["score"] > 0.9  # both texts have such words: types tell them apart
+    assert all(row["status"] in ("ok", "noisy", "unstable") for row in result["candidates"])
+    judge()
+    asked = run("predict", "run/bundle", '["Ada met Rome", "left Oslo"]')
+    assert "Rome" in asked.partition("]")[2] and "Oslo" in asked.partition("]")[2]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.fields.text_pair import encode_byte_pair
 from edgekd.fields.tokens import BYTES_VOCABULARY
 from edgekd.fields.tokens import encode_text
 from edgekd.learn.gguf.reading import read_head
@@ -76,6 +77,19 @@ class ByteEncoding:
         tokens = encode_text(text)
         return tokens[:longest], len(tokens) > longest
 
+    def encode_pair(self, first: str, second: str, longest: int) -> tuple[NDArray[np.int32], bool]:
+        """The tokens of two texts as `TextPair` stores them, and whether there are more than `longest`.
+
+        Raises:
+            ValueError: if one has half a character.
+        """
+        tokens, length = encode_byte_pair(first, second, longest)
+        return tokens, length > longest
+
+    def describe_pair(self, longest: int) -> Mapping[str, Any]:
+        """What the field of two texts says of itself."""
+        return {**self.describe(longest), "types": 2}
+
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedDocument]:
         """Texts of any length.
 
@@ -134,6 +148,18 @@ class TokenizerEncoding:
         require_whole_characters(text)
         found = self.tokenizer.encode(text.strip(), longest)
         return np.array(found.tokens, np.int32), found.is_cut
+
+    def encode_pair(self, first: str, second: str, longest: int) -> tuple[NDArray[np.int32], bool]:
+        """As `ByteEncoding.encode_pair`, joined as the file's own post-processor does it."""
+        require_whole_characters(first + second)
+        found = self.tokenizer.encode(first.strip(), longest, second=second.strip())
+        types = np.array(found.types, np.int64) * int(self.describe(1)["vocabulary"])
+        return (np.array(found.tokens, np.int64) + types).astype(np.int32), found.is_cut
+
+    def describe_pair(self, longest: int) -> Mapping[str, Any]:
+        """As `ByteEncoding.describe_pair`."""
+        types = self.tokenizer.encode("a", second="b").types
+        return {**self.describe(longest), "types": max(types, default=0) + 1}
 
     def encode_documents(self, texts: Sequence[str]) -> list[EncodedDocument]:
         """As `ByteEncoding.encode_documents`; a character of several tokens counts with the first that ends it.

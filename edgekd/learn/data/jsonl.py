@@ -86,6 +86,7 @@ def read(
     *,
     reference: str,
     text: str | None = None,
+    second: str | None = None,
     label: str | None = None,
     longest: Count = 256,
     tokenizer: str | None = None,
@@ -103,6 +104,7 @@ def read(
     Args:
         reference: the file, plain or packed by gzip.
         text: key of the text; None takes ``text``, or tells it as `edgekd.learn.data.columns` does.
+        second: key of another text, where two have one label: both are joined as the tokenizer does it, the longer cut first.
         label: key of the label; None takes ``label``, or tells it.
         longest: bytes of a text that are taken; the rest is cut off.
         tokenizer: a tokenizer.json, or the folder it lies in; None takes the bytes of a text for its tokens.
@@ -128,7 +130,9 @@ def read(
     cut = 0
     for number, data in enumerate(_read_lines(path), 1):
         try:
-            line = parse_line(data, text, label, encoding, longest, keep_unlabelled=keep)
+            line = parse_line(
+                data, text, label, encoding, longest, keep_unlabelled=keep, second=second
+            )
             first = line if first is None or first.label is None else first
             require_alike(line, first, label)
         except (ValueError, RecursionError) as error:
@@ -166,11 +170,11 @@ def read(
     if (text, label) not in (USUAL_KEYS, said):
         note = f"texts in key {text}, labels in {label}; {note}"
     most = max(max(samples.lengths) for samples in named.values())
-    words = encoding.describe(most)
+    words = encoding.describe(most) if second is None else encoding.describe_pair(most)
     return Source(
         {name or "train": samples.rows(order) for name, samples in named.items()},
         {
-            "text": FieldWords("tokens", words),
+            "text": FieldWords("tokens" if second is None else "text-pair", words),
             "labels": FieldWords("class", {"names": tuple(map(str, classes))}),
         },
         (note,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -54,6 +55,7 @@ def read(
     *,
     reference: str,
     text: str | None = None,
+    second: str | None = None,
     label: str | None = None,
     split: str | None = None,
     longest: Count = 256,
@@ -70,6 +72,8 @@ def read(
         reference: a file with comma, semicolon, tab or bar between cells and the names of the columns in the first line;
             of JSON, Parquet or Arrow; or a folder of the last two, whose files say by their names of which split they are.
         text: column of the texts; None to tell by its name, or as the only one with words.
+        second: column of another text, where two have one label: both are joined as the tokenizer does it, the longer cut
+            first. `text` then names the first.
         label: column of the labels; None to tell by its name, or as the only other one that repeats.
         split: column with train, validation or test; None takes ``split`` or the like where there is one.
         longest: bytes of a text that are taken; the rest is cut off.
@@ -84,9 +88,10 @@ def read(
     require_unlabelled(unlabelled)
     path = locate(reference, data_dir)
     where, records = str(path), read_list(path)
-    text = find_column(records, "text", text, where, is_words)
+    others = [] if second is None else [find_column(records, "text", second, where)]
+    text = find_column(records, "text", text, where, is_words, without=others)
     label = find_label(records, label, where, text)
-    records, skipped = _drop_empty(records, text, path, on_broken)
+    records, skipped = _drop_empty(records, (text, *others), path, on_broken)
     records, dropped = drop_unlabelled(records, label, path, on_broken, unlabelled)
     skipped += dropped
     column, splits = find_splits(records, split, path, where)
@@ -94,7 +99,12 @@ def read(
     require_names((str(each) for each in labels if not is_missing(each)), where)
     classes, numbers = number_classes(labels, splits["train"], records, path, label)
     encoding = open_encoding(tokenizer, data_dir)
-    encoded = [encoding.encode(str(row[text]), longest) for row in records.rows]
+    encoded = [
+        encoding.encode(str(row[text]), longest)
+        if second is None
+        else encoding.encode_pair(str(row[text]), str(row[second]), longest)
+        for row in records.rows
+    ]
     tokens = [each for each, _ in encoded]
     cut = sum(is_cut for _, is_cut in encoded)
     rows: dict[str, dict[str, Rows]] = {
@@ -104,7 +114,8 @@ def read(
         }
         for name, chosen in splits.items()
     }
-    words = encoding.describe(max(map(len, tokens)))
+    describe = encoding.describe if second is None else encoding.describe_pair
+    words = describe(max(map(len, tokens)))
     divided = f", splits in {column}" if column else "; no column for splits"
     shortened = describe_cut(cut, longest, encoding.unit)
     note = (
@@ -112,7 +123,7 @@ def read(
         f"{number_text(len(classes), 'class', 'classes')}{describe_unlabelled(numbers)}{shortened}"
     )
     fields = {
-        "text": FieldWords("tokens", words),
+        "text": FieldWords("tokens" if second is None else "text-pair", words),
         "labels": FieldWords("class", {"names": classes}),
     }
     return Source(rows, fields, (note,), tuple(skipped), tokenizer=encoding.file)
@@ -147,17 +158,18 @@ def is_label(value: Any) -> bool:
 
 
 def _drop_empty(
-    records: Records, text: str, path: Path, on_broken: str
+    records: Records, texts: Sequence[str], path: Path, on_broken: str
 ) -> tuple[Records, list[str]]:
     skipped: list[str] = []
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
     for number, row in enumerate(records.rows):
-        if str(row.get(text, "")).strip():
+        empty = [each for each in texts if not str(row.get(each, "")).strip()]
+        if not empty:
             rows.append(row)
             lines.append(records.lines[number])
             continue
-        message = f"{records.where(path, number)}: {text}: got nothing, want it"
+        message = f"{records.where(path, number)}: {empty[0]}: got nothing, want it"
         if on_broken == "refuse":
             raise InputError(message, hint=SKIP_HINT)
         skipped.append(message)

@@ -35,7 +35,14 @@ class TextLine(NamedTuple):
 
 
 def parse_line(
-    data: bytes, text: str, label: str, encoding: Encoding, longest: int, *, keep_unlabelled: bool
+    data: bytes,
+    text: str,
+    label: str,
+    encoding: Encoding,
+    longest: int,
+    *,
+    keep_unlabelled: bool,
+    second: str | None = None,
 ) -> TextLine:
     """The sample of a line.
 
@@ -46,6 +53,7 @@ def parse_line(
         encoding: what makes tokens of the text.
         longest: tokens of a text that are taken.
         keep_unlabelled: whether a line of training may lack a label.
+        second: key of the other text of a pair.
 
     Raises:
         NoLabelError: if it has no label.
@@ -59,20 +67,31 @@ def parse_line(
         raise ValueError(f"got no JSON: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"got {type(value).__name__}, want an object")
-    if text not in value:
-        raise ValueError(f"got no key {text!r}, want it")
-    written, answer = value[text], _parse_label(value, label, keep_unlabelled)
-    if not isinstance(written, str):
-        raise ValueError(f"{text}: got {type(written).__name__}, want text")
+    written = _parse_text(value, text)
+    other = "" if second is None else _parse_text(value, second)
+    answer = _parse_label(value, label, keep_unlabelled)
     if "split" in value and value["split"] not in SPLITS:
         raise ValueError(f"split: got {str(value['split'])[:20]!r}, want {', '.join(SPLITS)}")
     try:
-        tokens, is_cut = encoding.encode(written, longest)
+        if second is None:
+            tokens, is_cut = encoding.encode(written, longest)
+        else:
+            tokens, is_cut = encoding.encode_pair(written, other, longest)
     except UnicodeEncodeError as error:
         raise ValueError(f"{text}: got half a character, want text in UTF-8") from error
-    if not len(tokens) or not written.strip():
-        raise ValueError(f"{text}: got no text, want some")
+    if not len(tokens) or not written.strip() or (second is not None and not other.strip()):
+        empty = text if not written.strip() or second is None else second
+        raise ValueError(f"{empty}: got no text, want some")
     return TextLine(tokens, answer, value.get("split"), is_cut)
+
+
+def _parse_text(value: dict[str, Any], key: str) -> str:
+    if key not in value:
+        raise ValueError(f"got no key {key!r}, want it")
+    written = value[key]
+    if not isinstance(written, str):
+        raise ValueError(f"{key}: got {type(written).__name__}, want text")
+    return written
 
 
 def _parse_label(value: dict[str, Any], label: str, keep_unlabelled: bool) -> str | int | None:

@@ -95,7 +95,7 @@ _BUILT_IN: dict[str, Member] = {
         f"{_HERE}.text_encoder",
         "text_encoder",
         "attention over tokens, classes from their mean (Vaswani et al. 2017)",
-        _TEXT,
+        (*_TEXT, "types"),
         has_batch_norm=False,
     ),
     "text-tagger": Member(

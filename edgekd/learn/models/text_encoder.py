@@ -17,6 +17,7 @@ def text_encoder(
     classes: Count,
     vocabulary: Count,
     longest: Count,
+    types: Count = 1,
     layers: Count = 4,
     width: Count = 128,
     heads: Count = 4,
@@ -27,17 +28,19 @@ def text_encoder(
         classes: how many logits.
         vocabulary: how many tokens there are.
         longest: tokens of the longest text.
+        types: of tokens, where two texts have one label.
         layers: of attention.
         width: numbers a token.
         heads: of the attention; they divide `width`.
 
     Returns:
-        A model from int64 tokens [B, N] and their mask [B, N], 1 where there is no padding, to logits [B, classes].
+        A model from int64 tokens [B, N] and their mask [B, N], 1 where there is no padding, to logits [B, classes]; of
+        several types it takes those [B, N], too.
 
     Raises:
         ValueError: if `heads` does not divide `width`.
     """
-    sizes = TransformerSizes(vocabulary, longest, layers, width, heads)
+    sizes = TransformerSizes(vocabulary, longest, layers, width, heads, types)
     return build_transformer(sizes, classes, read_mean)
 
 
