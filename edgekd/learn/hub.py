@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from edgekd.errors import EdgekdError
@@ -22,6 +24,38 @@ def find_commit(name: str) -> str:
 
     with _answering(name):
         return str(huggingface_hub.HfApi().dataset_info(name).sha)
+
+
+def list_files(name: str, commit: str) -> list[tuple[str, int]]:
+    """The files of a data set at a commit, each with its size in bytes.
+
+    Raises:
+        MachineError: as `find_commit`.
+    """
+    import huggingface_hub
+
+    with _answering(name):
+        found = huggingface_hub.HfApi().dataset_info(name, revision=commit, files_metadata=True)
+        return [(str(each.rfilename), int(each.size or 0)) for each in found.siblings or ()]
+
+
+def fetch_files(name: str, commit: str, files: Sequence[str]) -> Path:
+    """The folder in edgekd's cache with those files of a data set at a commit, fetched where they are missing; the
+    client's own cache has links in their place.
+
+    Raises:
+        MachineError: as `find_commit`.
+    """
+    import huggingface_hub
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("edgekd") / "hub" / name.replace("/", "--") / commit
+    with _answering(name):
+        for file in files:
+            huggingface_hub.hf_hub_download(
+                name, file, repo_type="dataset", revision=commit, local_dir=folder
+            )
+    return folder
 
 
 def list_splits(name: str, subset: str | None) -> tuple[str, ...]:

@@ -17,6 +17,11 @@ from edgekd.learn.data.documents import list_texts
 from edgekd.learn.data.documents import read_corpus
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.hub_lists import fetch
+from edgekd.learn.data.hub_lists import find_name
+from edgekd.learn.data.hub_lists import list_local
+from edgekd.learn.data.hub_lists import pins as pins
+from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.paired_blocks import pair_blocks
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
@@ -31,6 +36,7 @@ def files(
     tokenizer: str | None = None,
     blocks_by: str | None = None,
     data_dir: Path | None = None,
+    allow_download: bool = False,
     **_: Any,
 ) -> list[Path]:
     """The file, or the texts anywhere below a folder; and the files of the tokenizers if there are some.
@@ -40,6 +46,8 @@ def files(
     """
     named = [each for each in (tokenizer, blocks_by) if each]
     tokenizers = [path for each in named for path in find_tokenizer(each, data_dir)]
+    if find_name(reference, data_dir) is not None:
+        return [*list_local(reference, data_dir, allow_download), *tokenizers]
     return [*list_texts(reference, data_dir), *tokenizers]
 
 
@@ -83,6 +91,7 @@ def read(
     Raises:
         InputError: naming the file that is no UTF-8, or the row without a text; if there is too little text, or too much.
     """
+    reference = fetch(reference, data_dir, allow_download)
     encoding = open_encoding(tokenizer, data_dir)
     cutting = encoding if blocks_by is None else open_encoding(blocks_by or None, data_dir)
     beside = None if blocks_by is None else encoding

@@ -22,7 +22,10 @@ from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
-from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.hub_lists import fetch
+from edgekd.learn.data.hub_lists import list_local
+from edgekd.learn.data.hub_lists import pins as pins
+from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import read_list
 from edgekd.learn.formats.records import Records
 from edgekd.learn.source import SKIP_HINT
@@ -41,14 +44,19 @@ MOST_LABEL = 200
 
 
 def files(
-    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+    *,
+    reference: str,
+    tokenizer: str | None = None,
+    data_dir: Path | None = None,
+    allow_download: bool = False,
+    **_: Any,
 ) -> list[Path]:
     """The files of the list, and that of the tokenizer if there is one.
 
     Raises:
         InputError: if one is not there.
     """
-    return [*list_files(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    return [*list_local(reference, data_dir, allow_download), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -86,7 +94,7 @@ def read(
     """
     require_known(on_broken)
     require_unlabelled(unlabelled)
-    path = locate(reference, data_dir)
+    path = locate(fetch(reference, data_dir, allow_download), data_dir)
     where, records = str(path), read_list(path)
     others = [] if second is None else [find_column(records, "text", second, where)]
     text = find_column(records, "text", text, where, is_words, without=others)

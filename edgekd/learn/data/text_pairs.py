@@ -19,7 +19,10 @@ from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
-from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.hub_lists import fetch
+from edgekd.learn.data.hub_lists import list_local
+from edgekd.learn.data.hub_lists import pins as pins
+from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import read_list
 from edgekd.learn.formats.records import is_number
 from edgekd.learn.source import SKIP_HINT
@@ -43,14 +46,19 @@ class _Pair(NamedTuple):
 
 
 def files(
-    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+    *,
+    reference: str,
+    tokenizer: str | None = None,
+    data_dir: Path | None = None,
+    allow_download: bool = False,
+    **_: Any,
 ) -> list[Path]:
     """The file, and that of the tokenizer if there is one.
 
     Raises:
         InputError: if one is not there.
     """
-    return [*list_files(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    return [*list_local(reference, data_dir, allow_download), *find_tokenizer(tokenizer, data_dir)]
 
 
 def read(
@@ -83,7 +91,7 @@ def read(
         InputError: naming the file and the row that lacks a text or score, or if there are too few.
     """
     require_known(on_broken)
-    path = locate(reference, data_dir)
+    path = locate(fetch(reference, data_dir, allow_download), data_dir)
     records, encoding = read_list(path), open_encoding(tokenizer, data_dir)
     for column in filter(None, (first, second, score)):
         if column not in records.columns:

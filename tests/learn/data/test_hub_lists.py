@@ -1,0 +1,149 @@
+"""Lists of texts by their names on the hub, from a stub of it on loopback: with leave, of one commit, from the cache."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from edgekd.errors import InputError
+from edgekd.learn.data import hub_lists
+from edgekd.learn.data import text_csv
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NAME = "someone/mails"
+READ = f"""
+import json, sys
+from edgekd.errors import EdgekdError
+from edgekd.learn.data import hub_lists, text_corpus, text_csv
+from edgekd.fields.tokens import Tokens
+found = {{}}
+for reference in sys.argv[1:]:
+    try:
+        source = text_csv.read(reference=reference, allow_download=True)
+        labels = {{name: rows["labels"].tolist() for name, rows in source.splits.items()}}
+        pins = hub_lists.pins(reference=reference, allow_download=True)
+        found[reference] = [labels, pins, list(map(str, text_csv.files(reference=reference, allow_download=True)))]
+    except EdgekdError as error:
+        found[reference] = [type(error).__name__, str(error), error.hint]
+corpus = text_corpus.read(reference="{NAME}", longest=4, allow_download=True)
+found["corpus"] = corpus.notes
+print(json.dumps(found))
+"""
+
+
+def parquet(**columns: list[Any]) -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
+
+TEXTS = {"text": ["win a prize now", "the meeting is at ten"] * 3, "label": ["spam", "ham"] * 3}
+FILES = {
+    "data/train-00000-of-00001.parquet": parquet(**TEXTS),
+    "data/test-00000-of-00001.parquet": parquet(text=["see you at noon"], label=["ham"]),
+    "README.md": b"about",
+    "load.py": b"raise SystemExit",
+}
+
+
+@contextmanager
+def serve(files: Mapping[str, bytes]) -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.reply(with_body=False)
+
+        def do_GET(self) -> None:
+            self.reply(with_body=True)
+
+        def reply(self, *, with_body: bool) -> None:
+            asked.append(f"{self.command} {self.path}")
+            path = self.path.partition("?")[0]
+            data: bytes | None = None
+            if path in (f"/api/datasets/{NAME}", f"/api/datasets/{NAME}/revision/{COMMIT}"):
+                listed = [{"rfilename": each, "size": len(files[each])} for each in files]
+                told = {"id": NAME, "sha": COMMIT, "siblings": listed}
+                data = json.dumps(told).encode()
+            elif path.startswith(f"/datasets/{NAME}/resolve/{COMMIT}/"):
+                data = files.get(path.partition(f"{COMMIT}/")[2])
+            self.send_response(200 if data is not None else 404)
+            if data is None:
+                self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{abs(hash(data))}"')
+            self.send_header("Content-Length", str(len(data or b"")))
+            self.end_headers()
+            if with_body and data is not None:
+                self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_with_leave_the_parquet_files_of_one_commit_are_read(tmp_path: Path) -> None:
+    asking = (NAME, f"{NAME}/data", f"{NAME}/other", "nobody/none")
+    with serve(FILES) as (address, asked):
+        environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf")}
+        environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+        command = [sys.executable, "-c", READ, *asking]
+        ran = subprocess.run(
+            command, stdout=subprocess.PIPE, check=True, env=environment, cwd=tmp_path
+        )
+    found = json.loads(ran.stdout)
+    labels = {"train": [1, 0] * 3, "test": [0]}
+    for reference in asking[:2]:
+        assert found[reference] == [labels, {f"hub:{NAME}": COMMIT}, []]
+    kind, said, hint = found[asking[2]]
+    assert kind == "InputError" and "got no Parquet files on the hub" in said and "FOLDER" in hint
+    assert found[asking[3]][0] == "MachineError"
+    assert "7 documents" in found["corpus"][0]
+    fetched = {
+        each.rpartition("/")[2] for each in asked if each.startswith("GET") and "resolve" in each
+    }
+    assert fetched == {"train-00000-of-00001.parquet", "test-00000-of-00001.parquet"}
+
+
+def test_without_leave_nobody_is_asked(tmp_path: Path) -> None:
+    for ask in (text_csv.files, hub_lists.pins, text_csv.read):
+        with pytest.raises(InputError, match="got nothing") as caught:
+            ask(reference=NAME, data_dir=tmp_path)
+        assert "a name on the hub needs --allow-download" in (caught.value.hint or "")
+    assert hub_lists.remote(reference=NAME, data_dir=tmp_path) == (f"hub:{NAME}",)
+
+
+def test_what_is_here_is_no_name(tmp_path: Path) -> None:
+    place = tmp_path / NAME
+    place.mkdir(parents=True)
+    (place / "train.parquet").write_bytes(FILES["data/train-00000-of-00001.parquet"])
+    assert hub_lists.find_name(NAME, tmp_path) is None
+    assert hub_lists.pins(reference=NAME, data_dir=tmp_path) == {}
+    assert text_csv.files(reference=NAME, data_dir=tmp_path) == [place / "train.parquet"]
+    assert len(text_csv.read(reference=NAME, data_dir=tmp_path).splits["train"]["labels"]) == 6
+    for reference in ("missing.csv", "one/two/three/four", "one/two.parquet", "plain"):
+        with pytest.raises(InputError, match="got nothing"):
+            hub_lists.find_name(reference, tmp_path)
