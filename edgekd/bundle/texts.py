@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 from edgekd.errors import InputError
-from edgekd.fields.text_pair import KEYS
 from edgekd.learn.data.columns import USUAL
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.records import JSON_LINES
 from edgekd.learn.formats.records import read_records
 
+KEYS = ("first", "second")
+"""Columns of two texts that are told of together."""
 SUFFIXES = (".csv", ".tsv", *JSON_LINES)
 """Of files that hold a text a row; any other is one text."""
 
