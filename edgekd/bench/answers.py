@@ -144,6 +144,18 @@ def explain_difference(
     return ""
 
 
+def find_rounding(moved: Mapping[str, Arrays], plain: Mapping[str, Arrays]) -> float:
+    """The farthest that what an engine rounds moves an output by group and name, in units of `float_allowance` of 1."""
+    import numpy as np
+
+    return max(
+        float(np.abs(moved[group][name] - each).max())
+        / float_allowance(float(np.sqrt(np.square(each).mean())), 1.0)
+        for group, outputs in plain.items()
+        for name, each in outputs.items()
+    )
+
+
 def judge_answers(
     metrics: Mapping[str, float],
     found: Differences,

@@ -108,7 +108,7 @@ def require_layers(model: NamedMember, config: Path) -> None:
             parse_layers(int(said.get("layers") or 0), str(said.get("keep_layers") or ""), of)
     except ValueError as error:
         raise InputError(str(error)) from error
-    width, heads = said.get("width") or width, said.get("heads") or heads
+    width, heads = int(said.get("width") or width or 0), int(said.get("heads") or heads or 0)
     if width and heads and width % heads:
         raise InputError(f"heads: got {heads}, want a divisor of width {width}")
 

@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import RoundingNoise
+from edgekd.bench.answers import find_rounding
 from edgekd.bench.answers import float_allowance
 from edgekd.bench.answers import judge_answers
 from edgekd.bench.differences import compare_answers
@@ -170,3 +171,10 @@ def test_a_decision_of_many_parts_may_differ_in_one_of_a_hundred() -> None:
         rows = np.asarray([1, 1, 1, share])
         found = compare_answers({"usual": want["usual"].outputs}, want, lambda *_, rows=rows: rows)
         assert judge_answers(0.9, found, "fp32", 1e-4).status.reason == fault
+
+
+def test_how_far_rounding_moves_outputs_is_in_units_of_what_is_allowed() -> None:
+    small, large = np.ones((2, 3), np.float32), np.full((2, 3), 40, np.float32)
+    plain = {"usual": {"logits": small}, "longest": {"logits": large}}
+    moved = {"usual": {"logits": small + 0.25}, "longest": {"logits": large - 2}}
+    assert find_rounding(moved, plain) == pytest.approx(0.5)  # 2 of logits of 40, allowed 4

@@ -140,7 +140,7 @@ def test_a_shown_policy_loads(text: str, tmp_path: Path) -> None:
 
 def test_the_readme_links_to_headings_of_the_guide_that_exist() -> None:
     readme, guide = TEXTS["README.md"], TEXTS["docs/guide.md"]
-    headings = re.findall(r"^## (.+)$", guide, re.MULTILINE)
+    headings = re.findall(r"^#{2,3} (.+)$", guide, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-") for name in headings}
     linked = re.findall(r"\]\(docs/guide\.md#([^)]+)\)", readme)
     assert len(linked) > 5

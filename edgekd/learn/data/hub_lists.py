@@ -1,4 +1,4 @@
-"""Lists of texts on Hugging Face's hub: their Parquet files, of one commit, in the cache of its client."""
+"""Lists of texts on Hugging Face's hub: their Parquet files, of one commit, in edgekd's own cache."""
 
 from __future__ import annotations
 

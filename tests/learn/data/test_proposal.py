@@ -55,7 +55,7 @@ def test_what_no_network_takes_is_refused(fields: dict[str, str], message: str) 
 def test_there_are_networks_for_every_source_of_texts(name: str) -> None:
     found = propose_recipe(SOURCES[name].gives, None, None, name)
     assert found.views == {"count": 4 if name == "masked-text" else 1}  # no more than epochs
-    wanted = set(MODELS[found.teacher["name"]].supplied) - {"vocabulary", "longest"}
+    wanted = set(MODELS[found.teacher["name"]].supplied) - {"vocabulary", "longest", "types"}
     targets = [kind for field, kind in SOURCES[name].gives.items() if field != "text"]
     gives = {
         "class": {"classes"},
