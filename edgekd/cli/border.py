@@ -46,7 +46,8 @@ class CommandExit(NamedTuple):
 def run_guarded(work: Callable[[], object]) -> tuple[CommandExit, BaseException | None]:
     """Run `work`; return how it ended, and what it raised."""
     before, hook = signal.signal(signal.SIGTERM, _terminated), sys.unraisablehook
-    sys.unraisablehook = _repeating(hook)
+    repeated: list[threading.Timer] = []
+    sys.unraisablehook = _repeating(hook, repeated)
     try:
         work()
         sys.stdout.flush()
@@ -58,6 +59,8 @@ def run_guarded(work: Callable[[], object]) -> tuple[CommandExit, BaseException 
     finally:
         signal.signal(signal.SIGTERM, before)
         sys.unraisablehook = hook
+        for timer in repeated:  # what was to be interrupted has ended
+            timer.cancel()
     return CommandExit(0), None
 
 
@@ -132,8 +135,10 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
     raise ProcessTerminated
 
 
-def _repeating(hook: Callable[[Any], object]) -> Callable[[Any], object]:
-    """`hook` for all but an interruption: one that fell where Python cannot raise comes again.
+def _repeating(
+    hook: Callable[[Any], object], repeated: list[threading.Timer]
+) -> Callable[[Any], object]:
+    """`hook` for all but an interruption: one that fell where Python cannot raise comes again, by a timer in `repeated`.
 
     Python drops what a callback of a weak reference or a destructor raises, and torch's exporter spends
     a tenth of its time in them.
@@ -147,6 +152,7 @@ def _repeating(hook: Callable[[Any], object]) -> Callable[[Any], object]:
         number = signal.SIGTERM if ended_by else signal.SIGINT
         again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
         again.daemon = True
+        repeated.append(again)
         again.start()
 
     return repeat

@@ -14,7 +14,8 @@ import json
 import re
 import sys
 
-SPLITS = {"train": 2000, "validation": 250, "test": 1000}
+SPLITS = {"test": 1000, "validation": 250, "train": 4000}
+"""The test first: it stays the same with more to learn from."""
 LEAST, SHORTEST, LONGEST = 20, 80, 600
 """Characters of a synopsis; of a paragraph."""
 

@@ -238,3 +238,22 @@ def test_a_signal_that_falls_into_a_callback_is_not_lost(number: signal.Signals,
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began_s < 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_comes_again_does_not_reach_what_follows_the_work() -> None:
+    class Target:
+        pass
+
+    def work() -> None:
+        target = Target()
+        kept = weakref.ref(target, lambda _: signal.raise_signal(signal.SIGINT))
+        del target
+        assert kept() is None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert border.run_guarded(work)[0].code == 0
+        time.sleep(4 * border.AGAIN_S)
+    finally:
+        signal.signal(signal.SIGINT, before)

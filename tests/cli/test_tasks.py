@@ -66,7 +66,7 @@ def test_one_is_told_in_full(name: str) -> None:
 
 def test_inputs_are_the_kinds_that_a_model_takes() -> None:
     known = json.loads(run("tasks", "classification", "--json"))
-    assert known["inputs"] == ["image", "number", "tokens", "array"]
+    assert known["inputs"] == ["image", "number", "tokens", "text-pair", "array"]
 
 
 def test_sources_are_those_that_give_the_targets() -> None:
