@@ -114,7 +114,7 @@ ENDS = {
         ),
         (Tensor("logits", "float32", ("batch", 3), "logits", class_axis=1),),
         (Axis("batch"), Axis("length", 1, 4, 8)),
-        {"classes": 3, "vocabulary": 9, "longest": 8},
+        {"classes": 3, "vocabulary": 9, "longest": 8, "types": 1},
     ),
     "text-tagger": Interface(
         (
@@ -135,6 +135,15 @@ ENDS = {
         {"dimensions": 4, "vocabulary": 9, "longest": 8},
     ),
     "text-decoder": Interface(
+        (
+            Tensor("tokens", "int64", _TEXT, "index", below=9),
+            Tensor("mask", "int64", _TEXT, "mask"),
+        ),
+        (Tensor("logits", "float32", (*_TEXT, 9), "logits", class_axis=2),),
+        (Axis("batch"), Axis("length", 1, 4, 8)),
+        {"vocabulary": 9, "longest": 8},
+    ),
+    "text-filler": Interface(
         (
             Tensor("tokens", "int64", _TEXT, "index", below=9),
             Tensor("mask", "int64", _TEXT, "mask"),

@@ -116,23 +116,27 @@ def describe(
     return lines
 
 
-def _count_found(among: int) -> Metric:
-    return Metric(
-        f"recall@{among}",
-        "fraction",
-        "higher",
-        place_vectors,
-        functools.partial(recall, among=among),
-        settle=functools.partial(find_partners, among=among),
-    )
-
-
 TASK = Task(
     targets={"pairs": "pairs"},
     outputs=(Tensor("embedding", "float32", (BATCH, "dimensions"), target="pairs"),),
     losses=("pair-contrast",),
     metrics=(
-        *(_count_found(among) for among in (1, 5)),
+        Metric(
+            "recall@1",
+            "fraction",
+            "higher",
+            place_vectors,
+            functools.partial(recall, among=1),
+            settle=functools.partial(find_partners, among=1),
+        ),
+        Metric(
+            "recall@5",
+            "fraction",
+            "higher",
+            place_vectors,
+            functools.partial(recall, among=5),
+            settle=functools.partial(find_partners, among=5),
+        ),
         Metric("Spearman", "number", "higher", place_vectors, rank_correlation, fits=_is_scored),
     ),
     decide=decide,

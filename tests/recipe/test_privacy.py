@@ -124,7 +124,7 @@ def test_which_models_have_batch_norms() -> None:
     from edgekd.learn import blueprint
 
     sizes = {"classes": 4, "channels": 3, "height": 32, "width": 32, "vocabulary": 9, "longest": 8}
-    sizes["dimensions"] = 4
+    sizes |= {"dimensions": 4, "types": 1}
     images = dict(list(sizes.items())[:4])
     foreign = {"timm", "transformers", "python", "onnx"}
     found = set()
