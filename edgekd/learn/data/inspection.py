@@ -20,7 +20,7 @@ from edgekd.learn.source import locate
 from edgekd.learn.source import require_sound
 from edgekd.named_member import NamedMember
 
-SKIP = {"on_broken": "skip"}
+SKIP, KEEP = {"on_broken": "skip"}, {"unlabelled": "keep"}
 
 
 class Inspection(NamedTuple):
@@ -44,7 +44,8 @@ def inspect_data(
 ) -> Inspection:
     """What lies at a path, or what a source named as in a recipe reads.
 
-    Files that are broken are left out and listed; then ``on_broken: skip`` is among the arguments.
+    Files that are broken are left out and listed; then ``on_broken: skip`` is among the arguments. Where samples lack
+    their label alone, ``unlabelled: keep`` is.
 
     Args:
         said: a path, or a source as a recipe names it: ``SOURCE:REFERENCE``, or a mapping with `name`.
@@ -84,6 +85,13 @@ def inspect_data(
         images = measure_images(module.files(**arguments, **given))
     sized = arguments if images is None else fit_arguments(arguments, images, text)
     source = require_sound(read(**{**lenient, **sized, **_skip(lenient)}, **given), text)
+    if (
+        source.skipped and "unlabelled" in sized
+    ):  # a sample that lacks its label alone is none to leave out
+        kept = {**lenient, **sized, **_skip(lenient), **KEEP}
+        more = require_sound(read(**kept, **given), text)
+        if len(more.skipped) < len(source.skipped):
+            source, sized = more, sized | KEEP
     wanted = sized | (SKIP if source.skipped and "on_broken" in sized else {})
     told = drop_defaults(member.name, wanted)
     return Inspection(member.name, told, reason, survey_source(source, images))

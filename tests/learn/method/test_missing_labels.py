@@ -22,6 +22,7 @@ from edgekd.learn import blueprint
 from edgekd.learn.data import image_list
 from edgekd.learn.data import jsonl
 from edgekd.learn.data import text_csv
+from edgekd.learn.data.inspection import inspect_data
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.missing_labels import pass_over_unlabelled
@@ -264,3 +265,15 @@ def test_the_data_stage_keeps_them_for_training(tmp_path: Path) -> None:
     }
     assert counts == {"train": 3, "validation": 0, "test": 0}
     assert sum(described.counts.values()) == 27
+
+
+def test_looking_at_data_proposes_to_keep_them(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "texts.jsonl", LINES + FREE)
+    found = inspect_data(f"jsonl:{path}")
+    assert found.arguments == {"reference": path, "unlabelled": "keep"}
+    write_lines(Path(path), [*LINES, *FREE, {"label": "a"}])
+    found = inspect_data(f"jsonl:{path}")
+    assert found.arguments == {"reference": path, "unlabelled": "keep", "on_broken": "skip"}
+    assert not inspect_data(
+        f"jsonl:{write_lines(tmp_path / 'all.jsonl', LINES)}"
+    ).arguments.keys() & {"unlabelled", "on_broken"}
