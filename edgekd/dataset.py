@@ -86,9 +86,7 @@ class Dataset:
             got, want = (", ".join(sorted(names)) or "none" for names in (rows, self.fields))
             raise InputError(f"{where}: got the fields {got}, want {want}")
         for name, field in self.fields.items():
-            known = field.find_known(rows[name]) if training else None
-            chosen = rows[name] if known is None else rows[name][known.nonzero()[0]]
-            field.check(chosen, f"{where}: {name}")
+            check_known(field, rows[name], f"{where}: {name}", training=training)
         counts = {name: len(each) for name, each in rows.items()}
         if len(set(counts.values())) > 1:
             said = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -117,6 +115,16 @@ class Dataset:
                 raise ValueError(
                     f"{name}: got {size[0]} x {size[1]}, want {want[0]} x {want[1]} as {other} has"
                 )
+
+
+def check_known(field: Field, rows: Rows, where: str, *, training: bool) -> None:
+    """`Field.check` of the rows that have a value: in training some may have none.
+
+    Raises:
+        InputError: naming the first that is wrong.
+    """
+    known = field.find_known(rows) if training else None
+    field.check(rows if known is None else rows[known.nonzero()[0]], where)
 
 
 def prepare_fields(

@@ -68,6 +68,15 @@ def samples(
     return Samples(dataset=labelled(image, names(classes)), rows=rows, views=views, seed=seed)
 
 
+def blank(labels: np.ndarray, classes: int) -> Samples:
+    """Blank images with these labels."""
+    from edgekd.learn.view_settings import Views
+
+    images = np.zeros((len(labels), 2, 2, 1), np.uint8)
+    words: dict[str, Any] = {"image": image(2, 2), "views": Views(), "seed": 0}
+    return samples(images=images, labels=labels, classes=classes, **words)
+
+
 def write_data(
     folder: Path, field: Image, classes: Sequence[str], **parts: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, Path]:

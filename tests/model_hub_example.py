@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -19,6 +20,21 @@ Files = Mapping[tuple[str, str], bytes]
 @contextmanager
 def serve_files(files: Files) -> Iterator[tuple[str, list[str]]]:
     """Serve `files` as the hub does: its address, and the requests so far, ``GET /OWNER/NAME/resolve/REVISION/FILE``."""
+    names = {repository for repository, _ in files}
+
+    def find(path: str) -> bytes | str:
+        owner, name, *rest = [*path.strip("/").split("/"), "", ""]
+        repository = f"{owner}/{name}"
+        missing = "EntryNotFound" if repository in names else "RepoNotFound"
+        return files.get((repository, "/".join(rest[2:]).strip("/")), missing)
+
+    with serve_paths(find) as served:
+        yield served
+
+
+@contextmanager
+def serve_paths(find: Callable[[str], bytes | str]) -> Iterator[tuple[str, list[str]]]:
+    """Serve what `find` has for a path, or the code of the hub's error that it names: address, and the requests so far."""
     asked: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,18 +46,16 @@ def serve_files(files: Files) -> Iterator[tuple[str, list[str]]]:
 
         def reply(self, *, with_body: bool) -> None:
             asked.append(f"{self.command} {self.path}")
-            owner, name, *rest = [*self.path.strip("/").split("/"), "", ""]
-            repository, wanted = f"{owner}/{name}", "/".join(rest[2:]).strip("/")
-            data = files.get((repository, wanted))
-            known = any(repository == each for each, _ in files)
-            self.send_response(200 if data is not None else 404)
-            if data is None:
-                self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
+            found = find(self.path)
+            data = found if isinstance(found, bytes) else b""
+            self.send_response(404 if isinstance(found, str) else 200)
+            if isinstance(found, str):
+                self.send_header("X-Error-Code", found)
             self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{hashlib.sha256(data or b"").hexdigest()}"')
-            self.send_header("Content-Length", str(len(data or b"")))
+            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            if with_body and data is not None:
+            if with_body:
                 self.wfile.write(data)
 
         def log_message(self, *_: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekd import fields
 from edgekd.dataset import Dataset
+from edgekd.dataset import check_known
 from edgekd.errors import InputError
 from edgekd.task import interface_of
 from edgekd.task_check import require_runs
@@ -41,10 +42,7 @@ def find_strata(source: Source, task: Task, where: str) -> NDArray[np.int64] | N
         if name in source.fields:
             field = _describe(source, name, everything, {}, where)
             rows = source.splits["train"][name]
-            known = field.find_known(rows)
-            field.check(
-                rows if known is None else rows[np.flatnonzero(known)], f"{where}, train split"
-            )
+            check_known(field, rows, f"{where}, train split", training=True)
             strata = field.strata(rows)
             if strata is not None:
                 return strata

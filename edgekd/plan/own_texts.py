@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgekd.errors import InputError
+from edgekd.learn.data import PLACES
 from edgekd.named_member import NamedMember
 from edgekd.plan import pretrained_models
 from edgekd.plan import wiring
@@ -106,5 +107,5 @@ def take_beside(recipe: Recipe, name: str, *splits: str, owner: str = "") -> wir
     prefix = f"{owner or name}/"
     found = wiring.split_inputs(*splits, label=label, prefix=prefix)
     if "train" in splits and cuts_corpus(recipe.data.source):
-        found[prefix + data.PLACES] = (label, data.PLACES)
+        found[prefix + PLACES] = (label, PLACES)
     return found

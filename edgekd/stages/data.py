@@ -18,6 +18,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.errors import find_nearest
+from edgekd.learn.data import PLACES
 from edgekd.learn.data import SOURCES
 from edgekd.named_member import NamedMember
 from edgekd.settings import Count
@@ -39,9 +40,8 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model_file"
 """What the stage is given where samples have no labels: the file whose answers stand for them."""
-STUDENT, PLACES = "student/", "places"
-"""Before the student's splits among the inputs; the file of a teacher's places, and its rows."""
-_MOST_NAMED = 5
+STUDENT, _MOST_NAMED = "student/", 5
+"""Before the student's splits among the inputs; files that a note names."""
 
 
 def _source(value: Any) -> NamedMember:

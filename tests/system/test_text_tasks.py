@@ -119,11 +119,7 @@ def test_running_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_tokenizer: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    draw = random.Random(0)
-    said = (
-        f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}." for _ in range(900)
-    )
-    Path("texts.txt").write_text(" ".join(said))
+    write_sentences()
     Path("tokenizer.json").write_bytes(byte_pairs())
     source: dict[str, Any] = {"name": "text-corpus", "reference": "texts.txt", "longest": 32}
     if with_tokenizer:
@@ -341,16 +337,21 @@ def test_a_bundle_with_an_engine_for_each_size(
     judge()
 
 
-@pytest.mark.slow
-def test_a_student_s_own_samples_and_its_teacher_s_texts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def write_sentences() -> None:
+    """Texts in which a person does something at a place, the same every time."""
     draw = random.Random(0)
     said = (
         f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}." for _ in range(900)
     )
     Path("texts.txt").write_text(" ".join(said))
+
+
+@pytest.mark.slow
+def test_a_student_s_own_samples_and_its_teacher_s_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sentences()
     source: dict[str, Any] = {"name": "text-corpus", "reference": "texts.txt", "longest": 32}
     task = ("language-modelling", source, "text-decoder", [])
     floats: dict[str, Any] = {"targets": [{"runtime": "onnxruntime", "precision": ["fp32"]}]}
@@ -378,11 +379,7 @@ def test_a_teacher_with_another_tokenizer_speaks_of_the_same_text(
 ) -> None:
     """A teacher of pairs of bytes and a student of bytes: scores in bits per byte, and a loss over what both have read."""
     monkeypatch.chdir(tmp_path)
-    draw = random.Random(0)
-    said = (
-        f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(PLACES)}." for _ in range(900)
-    )
-    Path("texts.txt").write_text(" ".join(said))
+    write_sentences()
     Path("pairs.json").write_bytes(byte_pairs())
     source: dict[str, Any] = {"name": "text-corpus", "reference": "texts.txt", "longest": 48}
     losses = [{"name": "uld", "weight": 0.1}, {"name": "cross-entropy"}]

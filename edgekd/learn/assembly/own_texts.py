@@ -17,14 +17,13 @@ from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.learn import arrays
 from edgekd.learn.arithmetic import to_device
+from edgekd.learn.data import PLACES
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.paired_blocks import NO_PLACE
 from edgekd.learn.mathematics.paired_logits import PairedLogits
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.view_settings import Views
-
-PLACES = "places"
-NO_PLACE = -1
 
 
 class OwnTexts(NamedTuple):

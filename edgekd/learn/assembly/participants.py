@@ -89,9 +89,8 @@ class Participants:
         if words.name == OFFLINE.name and not self._known(""):
             return learn_from_labels()
         member = SCHEMES[words.name]
-        if isinstance(
-            self.samples, Samples
-        ):  # else a loader of one's own, whose labels nobody has seen
+        # a loader of one's own is no `Samples`: its labels nobody has seen
+        if isinstance(self.samples, Samples):
             require_usable(self.samples, member)
         offered: dict[str, Callable[[], Any]] = {
             "student": lambda: self.student,

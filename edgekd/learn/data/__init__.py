@@ -10,6 +10,8 @@ _IMAGES = {"images": "image", "labels": "class"}
 _GIVEN = ("data_dir", "allow_code", "allow_download")
 PAIRING = ("blocks_by", "align")
 """What a plan says of texts that are read for a teacher by its own tokenizer."""
+PLACES = "places"
+"""The file that says which of such a teacher's tokens answer to which of the student's, and its rows."""
 
 _BUILT_IN: dict[str, Member] = {
     "digits": Member(

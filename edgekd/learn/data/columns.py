@@ -40,6 +40,8 @@ CHOICES = ("refuse", "keep")
 KEEP_HINT = (
     "unlabelled: keep, beside the source's name, lets a student learn of them what its teacher says"
 )
+MOST_LABEL = 200
+"""Characters of a class's name."""
 LOOKED_AT = 200
 """Rows by which a column is told."""
 
@@ -143,6 +145,11 @@ def name_split(word: Any) -> str | None:
 
 def _names_splits(records: Records, column: str) -> bool:
     return column_fits(records, column, lambda cell: name_split(cell) is not None)
+
+
+def is_label(value: Any) -> bool:
+    """Return whether a cell can name a class."""
+    return type(value) in (str, int) and 0 < len(str(value)) <= MOST_LABEL
 
 
 def is_missing(cell: Any) -> bool:

@@ -65,6 +65,11 @@ class _Document(NamedTuple):
 
 
 def list_texts(reference: str, data_dir: Path | None) -> list[Path]:
+    """The file, the texts anywhere below a folder, or the files of the list that a folder holds.
+
+    Raises:
+        InputError: if it is not there, or has no text, too many, or one from outside.
+    """
     place = locate(reference, data_dir)
     if not place.is_dir():
         return [place]

@@ -14,6 +14,7 @@ from edgekd.learn.data.columns import describe_unlabelled
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import is_label
 from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
 from edgekd.learn.data.columns import require_unlabelled
@@ -261,11 +262,6 @@ def _read_list(
 def is_image_name(value: Any) -> bool:
     """Return whether a cell is the path of an image."""
     return isinstance(value, str) and Path(value).suffix.lower() in SUFFIXES
-
-
-def is_label(value: Any) -> bool:
-    """Return whether a cell can name a class."""
-    return type(value) in (str, int) and 0 < len(str(value)) <= 200
 
 
 def _may_stand(label: Any) -> bool:

@@ -16,6 +16,7 @@ from edgekd.learn.data.columns import describe_unlabelled
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import is_label
 from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
 from edgekd.learn.data.columns import require_unlabelled
@@ -39,8 +40,6 @@ from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from edgekd.field import Rows
-
-MOST_LABEL = 200
 
 
 def files(
@@ -158,11 +157,6 @@ def find_label(records: Records, said: str | None, where: str, text: str) -> str
     if said is None and not any(n.casefold() in ("label", "class") for n in records.columns):
         others += [name for name in records.columns if name not in repeating]
     return find_column(records, "label", said, where, is_label, without=others)
-
-
-def is_label(value: Any) -> bool:
-    """Return whether a cell can name a class."""
-    return type(value) in (str, int) and 0 < len(str(value)) <= MOST_LABEL
 
 
 def _drop_empty(

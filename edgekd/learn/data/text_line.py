@@ -10,14 +10,14 @@ import numpy as np
 
 from edgekd import strict_json
 from edgekd.errors import InputError
+from edgekd.learn.data.columns import MOST_LABEL
+from edgekd.learn.data.columns import is_label
 from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.source import SPLITS
 from edgekd.learn.source import require_names
 from edgekd.units import bytes_text
 
 MOST_LINE_BYTES = 2**20
-MOST_LABEL = 200
-"""Characters."""
 
 
 class NoLabelError(ValueError):
@@ -101,7 +101,7 @@ def _parse_label(value: dict[str, Any], label: str, keep_unlabelled: bool) -> st
             return None
         got = f"{label}: got nothing" if label in value else f"got no key {label!r}"
         raise NoLabelError(f"{got}, want a label")
-    if type(answer) not in (str, int) or len(str(answer)) > MOST_LABEL:
+    if not is_label(answer):
         got = f"{str(answer)[:20]!r} ({type(answer).__name__})"
         want = f"want text of at most {MOST_LABEL} characters or a whole number"
         raise ValueError(f"{label}: got {got}, {want}")

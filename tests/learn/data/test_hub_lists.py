@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,9 @@ import pytest
 from edgekd.errors import InputError
 from edgekd.learn.data import hub_lists
 from edgekd.learn.data import text_csv
+from tests.model_hub_example import COMMIT
+from tests.model_hub_example import serve_paths
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "someone/mails"
 READ = f"""
 import json, sys
@@ -60,49 +58,18 @@ FILES = {
 }
 
 
-@contextmanager
-def serve(files: Mapping[str, bytes]) -> Iterator[tuple[str, list[str]]]:
-    asked: list[str] = []
+def serve(files: Mapping[str, bytes]) -> AbstractContextManager[tuple[str, list[str]]]:
+    """Serve `files` as those of the data set `NAME`."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.reply(with_body=False)
+    def find(asked: str) -> bytes | str:
+        path = asked.partition("?")[0]
+        if path in (f"/api/datasets/{NAME}", f"/api/datasets/{NAME}/revision/{COMMIT}"):
+            listed = [{"rfilename": each, "size": len(files[each])} for each in files]
+            return json.dumps({"id": NAME, "sha": COMMIT, "siblings": listed}).encode()
+        inside = path.removeprefix(f"/datasets/{NAME}/resolve/{COMMIT}/")
+        return files.get(inside, "RepoNotFound")
 
-        def do_GET(self) -> None:
-            self.reply(with_body=True)
-
-        def reply(self, *, with_body: bool) -> None:
-            asked.append(f"{self.command} {self.path}")
-            path = self.path.partition("?")[0]
-            data: bytes | None = None
-            if path in (f"/api/datasets/{NAME}", f"/api/datasets/{NAME}/revision/{COMMIT}"):
-                listed = [{"rfilename": each, "size": len(files[each])} for each in files]
-                told = {"id": NAME, "sha": COMMIT, "siblings": listed}
-                data = json.dumps(told).encode()
-            elif path.startswith(f"/datasets/{NAME}/resolve/{COMMIT}/"):
-                data = files.get(path.partition(f"{COMMIT}/")[2])
-            self.send_response(200 if data is not None else 404)
-            if data is None:
-                self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{abs(hash(data))}"')
-            self.send_header("Content-Length", str(len(data or b"")))
-            self.end_headers()
-            if with_body and data is not None:
-                self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serve_paths(find)
 
 
 def test_with_leave_the_parquet_files_of_one_commit_are_read(tmp_path: Path) -> None:

@@ -5,33 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from edgekd.errors import InputError
-from edgekd.learn.data.loader import Samples
 from edgekd.learn.losses.response.labels import cross_entropy
 from edgekd.learn.method.class_weights import find_weights
 from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Training
-from edgekd.learn.view_settings import Views
 from tests import data_example
 
 LOSSES = TypeAdapter(Losses)
-
-
-def labelled_samples(labels: NDArray[np.int64]) -> Samples:
-    """Blank images with these labels, of three classes."""
-    return data_example.samples(
-        images=np.zeros((len(labels), 2, 2, 1), np.uint8),
-        labels=labels,
-        classes=3,
-        image=data_example.image(2, 2),
-        views=Views(),
-        seed=0,
-    )
 
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:
@@ -39,11 +24,11 @@ def test_balanced_weights_are_those_of_scikit_learn() -> None:
 
     labels = np.array([0] * 7 + [1] * 2 + [2] * 300)
     want = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    np.testing.assert_allclose(find_weights("balanced", labelled_samples(labels)), want)
+    np.testing.assert_allclose(find_weights("balanced", data_example.blank(labels, 3)), want)
 
 
 def test_classes_that_are_not_named_weigh_one_and_others_are_refused() -> None:
-    samples = labelled_samples(np.array([0, 1, 2]))
+    samples = data_example.blank(np.array([0, 1, 2]), 3)
     assert find_weights({"class 1": 3.0}, samples).tolist() == [1, 3, 1]
     with pytest.raises(InputError, match="class_weights: got 'klass 1', want classes") as fault:
         find_weights({"klass 1": 3.0}, samples)
@@ -60,7 +45,7 @@ def test_cross_entropy_by_hand_and_as_before_without_weights() -> None:
 
 
 def test_the_terms_on_labels_take_them_and_the_others_do_not() -> None:
-    samples = labelled_samples(np.array([0, 1, 1, 2]))
+    samples = data_example.blank(np.array([0, 1, 1, 2]), 3)
     training = Training.model_validate({"class_weights": "balanced"})
     assert training.class_weights is not None
     losses = LOSSES.validate_python([{"name": "cross-entropy"}, {"name": "kd"}])

@@ -12,6 +12,8 @@ import pytest
 import torch
 from hypothesis import given as example
 from hypothesis import strategies as st
+from PIL import Image
+from pydantic import TypeAdapter
 from torch.nn import functional as F
 
 from edgekd import dataset
@@ -23,12 +25,10 @@ from edgekd.learn.data import image_list
 from edgekd.learn.data import jsonl
 from edgekd.learn.data import text_csv
 from edgekd.learn.data.inspection import inspect_data
-from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.missing_labels import pass_over_unlabelled
-from edgekd.learn.settings import Term
+from edgekd.learn.settings import Losses
 from edgekd.learn.split import divide_samples
-from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import check
@@ -37,8 +37,6 @@ from edgekd.stages import distil
 from edgekd.stages import train
 from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
-from tests.learn.data.test_image_list import folder as images  # noqa: F401  # a fixture
-from tests.learn.data.test_image_list import write as write_list
 
 MODEL = {"name": "resnet8", "base": 4}
 TRAIN = {"epochs": 2, "batch_size": 8}
@@ -142,8 +140,8 @@ def test_a_loss_on_labels_is_its_value_on_the_samples_that_have_one(name: str) -
     student.requires_grad_()
     labels = torch.tensor([0, -100, 2, 1, -100, 1])
     rows = torch.nonzero(labels >= 0).flatten()
-    terms = bind_terms((Term(loss=name),), classes=3)  # type: ignore[arg-type]
-    (term,) = pass_over_unlabelled(terms, loaded(labels.numpy()))
+    terms = bind_terms(TypeAdapter(Losses).validate_python([name]), classes=3)
+    (term,) = pass_over_unlabelled(terms, data_example.blank(labels.numpy(), 3))
     signals = {"student_logits": student, "teacher_logits": teacher}
     got = term.value({**signals, "labels": labels, "label_indices": labels})
     chosen = {key: value[rows] for key, value in signals.items()}
@@ -156,17 +154,6 @@ def test_a_loss_on_labels_is_its_value_on_the_samples_that_have_one(name: str) -
     nothing = term.value({**signals, "labels": nobody, "label_indices": nobody})
     nothing.backward()
     assert nothing.isfinite() and student.grad is not None and not student.grad.any()
-
-
-def loaded(labels: np.ndarray) -> Samples:
-    return data_example.samples(
-        images=np.zeros((len(labels), 1, 1, 1), np.uint8),
-        labels=labels,
-        classes=3,
-        image=data_example.image(1, 1),
-        views=Views(),
-        seed=0,
-    )
 
 
 def test_what_does_not_know_them_is_refused(place: Place) -> None:
@@ -237,10 +224,11 @@ def test_a_text_that_is_judged_on_needs_a_label(reader: Any, tmp_path: Path) -> 
         reader.read(reference=nobody, unlabelled="keep", label="label")
 
 
-def test_images_without_a_label_are_kept_where_that_is_said(images: Path) -> None:  # noqa: F811
-    names = sorted(str(path.relative_to(images)) for path in images.rglob("*.png"))[:3]
-    rows = [f"{names[0]},cat", f"{names[1]},dog", f"{names[2]},"]
-    path = write_list(images, "file,label", *rows)
+def test_images_without_a_label_are_kept_where_that_is_said(tmp_path: Path) -> None:
+    for name in "abc":
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
+    path = str(tmp_path / "list.csv")
+    Path(path).write_text("file,label\na.png,cat\nb.png,dog\nc.png,\n")
     with pytest.raises(InputError, match="want a label") as refused:
         image_list.read(reference=path)
     assert "unlabelled: keep" in refused.value.hint
