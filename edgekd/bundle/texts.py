@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.errors import InputError
@@ -12,8 +13,6 @@ from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.records import JSON_LINES
 from edgekd.learn.formats.records import read_records
 
-KEYS = ("first", "second")
-"""Columns of two texts that are told of together."""
 SUFFIXES = (".csv", ".tsv", *JSON_LINES)
 """Of files that hold a text a row; any other is one text."""
 
@@ -27,19 +26,23 @@ def is_table(value: str) -> bool:
         return False
 
 
-def read_table(path: Path, *, pairs: bool = False) -> list[bytes]:
+def read_table(path: Path, together: Sequence[str] = ()) -> list[bytes]:
     """The text of each row, UTF-8: of the only column, of the one that is called like texts, or that alone holds words; or
-    two texts as JSON, of the columns ``first`` and ``second`` or of the only two.
+    several as a list of JSON.
+
+    Args:
+        path: the table.
+        together: columns of texts that are told of together; other names serve where there are as many columns.
 
     Raises:
         InputError: naming the file, if it is no table or no column can be told.
     """
     records = read_records(path)
-    if pairs:
-        keys = KEYS if set(KEYS) <= set(records.columns) else records.columns
-        if len(keys) != len(KEYS):
+    if together:
+        keys = together if set(together) <= set(records.columns) else records.columns
+        if len(keys) != len(together):
             got = ", ".join(map(str, records.columns))[:100]
-            raise InputError(f"{path}: got columns {got}, want {' and '.join(KEYS)}")
+            raise InputError(f"{path}: got columns {got}, want {' and '.join(together)}")
         return [json.dumps([row.get(key) for key in keys]).encode() for row in records.rows]
     names = [name for name in records.columns if name.casefold() in USUAL["text"]]
     only = records.columns[0] if len(records.columns) == 1 else None

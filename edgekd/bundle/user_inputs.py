@@ -22,6 +22,7 @@ from edgekd.errors import InputError
 from edgekd.field import Field
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields.text_pair import KEYS
 from edgekd.fields.text_pair import TextPair
 from edgekd.fields.tokens import Tokens
 
@@ -149,7 +150,7 @@ def _read(name: str, field: Field, value: str) -> list[Question]:
     if field.kind in READERS:
         return READERS[field.kind](name, field, value)
     if isinstance(field, Tokens) and field.encoding and texts.is_table(value):
-        listed = texts.read_table(Path(value), pairs=isinstance(field, TextPair))
+        listed = texts.read_table(Path(value), KEYS if isinstance(field, TextPair) else ())
         return [
             question
             for number, data in enumerate(listed)

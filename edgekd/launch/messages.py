@@ -73,9 +73,8 @@ class MessageSocket:
         return b"\n" in self._rest
 
     def _wait(self, timeout_s: float | None) -> bool:
-        with (
-            selectors.DefaultSelector() as selector
-        ):  # select() refuses a process with many open files
+        # select() refuses a process with many open files
+        with selectors.DefaultSelector() as selector:
             selector.register(self._link, selectors.EVENT_READ)
             return bool(selector.select(timeout_s))
 
