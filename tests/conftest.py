@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 
 from edgekd.cli import screen
 
+# some tests import openvino before edgekd does; its telemetry would fork this process and send (edgekd/runtimes/openvino)
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 settings.register_profile("edgekd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgekd")
 

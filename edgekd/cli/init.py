@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from edgekd.cli.recipe_draft import estimate_text
 from edgekd.cli.recipe_draft import make_recipe_text
 from edgekd.cli.recipe_draft import network_text
 from edgekd.cli.screen import echo
+
+if TYPE_CHECKING:
+    from edgekd.learn.data.inspection import Inspection
 
 DEFAULT_SOURCE = "digits"
 NOBODY = "none"
@@ -193,7 +197,7 @@ class Interview:
         if key == "source":
             self.data = look_at_data(given, self.data_dir)
             found = self.data.inspection
-            self.notes = () if found is None else found.survey.notes
+            self.notes = () if found is None else (*found.survey.notes, *_describe_skipped(found))
             for note in self.notes:
                 echo(note, err=True)
         if key == "weights" and given:
@@ -225,6 +229,13 @@ class Interview:
             answers["quantize"] == "yes",
             self.data.proposal,
         )
+
+
+def _describe_skipped(found: Inspection) -> list[str]:
+    """What the recipe leaves out, by its first: ``left out: mails.jsonl, line 7: got no label; and 3 more``."""
+    skipped = found.survey.skipped
+    more = f"; and {len(skipped) - 1:,} more, see edgekd sources" if len(skipped) > 1 else ""
+    return [f"left out (on_broken: skip): {skipped[0]}{more}"] if skipped else []
 
 
 def _require_weights(said: str) -> None:

@@ -253,6 +253,23 @@ def test_a_class_that_cannot_be_shared_out_is_told_before_anything_is_written(he
     assert not (here / "photos.yaml").exists()
 
 
+def test_what_a_recipe_leaves_out_is_told(here: Path) -> None:
+    tagged = ('{"tokens": ["Ada", "slept"], "tags": ["B-PER", "O"]}',) * 12
+    put_lines(here / "a.jsonl", *tagged, '{"tokens": ["Ada"], "tags": []}', '{"tags": ["O"]}')
+    done = run("a.jsonl", "--json")
+    told = json.loads(done.stdout)["notes"][-1]
+    assert "a.jsonl, line 13: tags: got '[]'" in told and "and 1 more" in told
+    assert told in done.stderr and "on_broken: skip" in (here / "a.yaml").read_text()
+
+
+def test_texts_of_one_letter_are_texts(here: Path) -> None:
+    put_lines(
+        here / "a.csv", "text,label", *(f"{'abcdef'[i % 6]},{'xy'[i % 2]}" for i in range(40))
+    )
+    assert run("a.csv").exit_code == 0
+    assert recipe.load(Path("a.yaml")).data.source.name == "text-csv"
+
+
 def put_weights(path: Path, model: str) -> None:
     plan = Blueprint(
         builder=model, interface=image_classifier(classes=10, channels=1, height=8, width=8)

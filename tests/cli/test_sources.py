@@ -78,3 +78,23 @@ def test_arrays_are_the_inputs_of_a_file(tmp_path: Path) -> None:
     shown = run(str(tmp_path / "odd.npz"))
     assert "input signal, meta; no labels" in shown and "train  5" in shown
     assert f"quantize MODEL.onnx --data arrays:{tmp_path / 'odd.npz'}" in shown
+
+
+BAD = '{"tokens": ["Ada", "slept"], "tags": ["O"]}'
+GOOD = '{"tokens": ["Ada", "slept"], "tags": ["O", "O"]}'
+
+
+@pytest.mark.parametrize(("lines", "at"), [((BAD, BAD), 1), ((GOOD, BAD), 2)])
+def test_where_too_little_is_left_the_first_that_is_broken_is_named(
+    lines: tuple[str, ...], at: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=f"a.jsonl, line {at}: got 2 tokens and 1 tags"):
+        run(str(path))
+
+
+def test_running_text_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Once upon a time. " * 200)
+    told = json.loads(run(str(tmp_path / "a.txt"), "--json"))
+    assert told["source"] == "text-corpus" and told["tasks"] == ["language-modelling"]

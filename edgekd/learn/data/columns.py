@@ -3,6 +3,7 @@ settles it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,6 +87,8 @@ def find_column(
             for name in columns
             if name.casefold() not in NUMBERING and column_fits(records, name, fits)
         ]
+    if not found and (unfit := _describe_unfit(records, role, named, fits, where)):
+        raise InputError(unfit, hint=f"{role}: COLUMN, beside the source's name, names another")
     if len(found) != 1:
         got = f"; {', '.join(found)}, which could all be it" if found else "; none that could be it"
         if found == columns[:8]:
@@ -95,6 +98,20 @@ def find_column(
             hint=f"{role}: COLUMN, beside the source's name, says which",
         )
     return found[0]
+
+
+def _describe_unfit(
+    records: Records, role: str, named: list[str], fits: Callable[[Any], bool], where: str
+) -> str:
+    """What is wrong with the only column that is called like `role`; empty where there are none or several."""
+    if len(named) != 1:
+        return ""
+    place = f"{where}: {named[0]}"
+    for number, row in enumerate(records.rows[:LOOKED_AT]):
+        cell = row.get(named[0])
+        if not is_missing(cell) and not fits(cell):
+            return f"{records.where(Path(where), number)}: {named[0]}: got {str(cell)[:40]!r}, want a {role}"
+    return f"{place}: got nothing in this column, want some {role}s"
 
 
 def column_fits(
@@ -220,7 +237,7 @@ def number_classes(
     texts = [None if is_missing(label) else str(label) for label in labels]
     trained = set(trained)
     names = {text for number in trained if (text := texts[number]) is not None}
-    whole = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
+    whole = all(re.fullmatch(r"-?[0-9]+", name) for name in names)
     ordered = tuple(sorted(names, key=int) if whole else sorted(names))
     number_of: dict[str | None, int] = {name: i for i, name in enumerate(ordered)}
     for at, text in enumerate(texts):

@@ -12,14 +12,13 @@ from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.blocks import Part
 from edgekd.learn.data.blocks import TokenStream
-from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.encoding import EncodedDocument
 from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.lists import is_table
 from edgekd.learn.data.lists import list_files
 from edgekd.learn.data.lists import read_list
-from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.data.text_csv import find_text
 from edgekd.learn.formats import parquet
 from edgekd.learn.formats.records import SUFFIXES as LISTS
 from edgekd.learn.formats.records import Records
@@ -223,7 +222,7 @@ def _read_texts(paths: Sequence[Path]) -> Iterator[_Document | InputError]:
 
 
 def _read_rows(records: Records, path: Path, text: str | None) -> Iterator[_Document | InputError]:
-    column = find_column(records, "text", text, str(path), is_words)
+    column = find_text(records, text, str(path))
     said, splits = find_splits(records, None, path, str(path))
     of_row = {at: name for name, numbers in splits.items() for at in numbers} if said else {}
     for number, row in enumerate(records.rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from edgekd.learn.data.survey import Survey
 from edgekd.learn.data.survey import fit_arguments
 from edgekd.learn.data.survey import measure_images
 from edgekd.learn.data.survey import survey_source
+from edgekd.learn.source import Source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_sound
 from edgekd.named_member import NamedMember
@@ -71,7 +73,7 @@ def inspect_data(
     read = code.load_member(entry, f"data source {member.name}", allow_code=allow_code)
     module = importlib.import_module(entry.module)
     given = {"data_dir": data_dir, "allow_code": allow_code, "allow_download": allow_download}
-    given = {key: given[key] for key in entry.supplied}
+    given = {key: given[key] for key in entry.supplied if key in given}
     arguments = dict(member.arguments)
     lenient = arguments | (SKIP if "on_broken" in arguments else {})
     images = None
@@ -84,7 +86,7 @@ def inspect_data(
     elif "size" in arguments:
         images = measure_images(module.files(**arguments, **given))
     sized = arguments if images is None else fit_arguments(arguments, images, text)
-    source = require_sound(read(**{**lenient, **sized, **_skip(lenient)}, **given), text)
+    source = _read_what_can_be(read, {**lenient, **sized, **_skip(lenient)}, given, text)
     if (
         source.skipped and "unlabelled" in sized
     ):  # a sample that lacks its label alone is none to leave out
@@ -95,6 +97,22 @@ def inspect_data(
     wanted = sized | (SKIP if source.skipped and "on_broken" in sized else {})
     told = drop_defaults(member.name, wanted)
     return Inspection(member.name, told, reason, survey_source(source, images))
+
+
+def _read_what_can_be(
+    read: Callable[..., Source], arguments: dict[str, Any], given: dict[str, Any], text: str
+) -> Source:
+    """The source without what is broken; where too little is left, the first that is broken is what is wrong.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        return require_sound(read(**arguments, **given), text)
+    except InputError:
+        if _skip(arguments):
+            read(**{**arguments, "on_broken": "refuse"}, **given)
+        raise
 
 
 def _skip(lenient: dict[str, Any]) -> dict[str, Any]:

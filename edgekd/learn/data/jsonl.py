@@ -19,13 +19,12 @@ from edgekd.field import RaggedRows
 from edgekd.fields.label import UNLABELLED
 from edgekd.learn.data.columns import KEEP_HINT
 from edgekd.learn.data.columns import LOOKED_AT
-from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.text_csv import find_label
-from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.data.text_csv import find_text
 from edgekd.learn.data.text_line import MOST_LINE_BYTES
 from edgekd.learn.data.text_line import NoLabelError
 from edgekd.learn.data.text_line import TextLine
@@ -203,9 +202,7 @@ def _find_keys(path: Path, text: str | None, label: str | None) -> tuple[str, st
     if not rows or all(key in keys for key in usual):
         return usual[0], usual[1]
     where = str(path)
-    found = text or (
-        "text" if "text" in keys else find_column(records, "text", None, where, is_words)
-    )
+    found = text or ("text" if "text" in keys else find_text(records, None, where))
     return found, label or find_label(records, None, where, found)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 from typing import NamedTuple
 
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
+from edgekd.fields.text_pair import KEYS as PAIRED
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import NUMBERING
 from edgekd.learn.data.columns import USUAL
@@ -23,6 +23,7 @@ from edgekd.learn.data.lists import look_at_table
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.shard_layout import list_samples
+from edgekd.learn.data.text_csv import is_text
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
 from edgekd.learn.formats.npy import list_npz
@@ -121,8 +122,7 @@ def _recognize_table(path: Path) -> Recognition:
         return Recognition("huggingface", str(path), "Parquet or Arrow files")
     if {"tokens", "tags"} <= set(records.columns):
         return Recognition("tagged-text", str(path), "a table of words with their tags")
-    texts = [name for name in records.columns if column_fits(records, name, is_words)]
-    if texts:
+    if _find_texts(records):
         return Recognition("text-csv", str(path), "a table with a column of texts")
     return Recognition("huggingface", str(path), "Parquet or Arrow files")
 
@@ -143,12 +143,11 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
     if {"tokens", "tags"} <= set(records.columns):
         return Recognition("tagged-text", reference, "a list of words with their tags")
     texts = [name for name in records.columns if column_fits(records, name, is_words)]
-    if {"first", "second"} <= set(texts):
+    if all(column_fits(records, name, is_text) for name in PAIRED):
         return Recognition("text-pairs", reference, "a list of two texts a row")
     _refuse_unnamed_pairs(path, records, texts)
-    named = [name for name in records.columns if name.casefold() in USUAL["text"]]
     suffix = path.suffix.lower()
-    if texts or any(column_fits(records, name, _is_text) for name in named):
+    if _find_texts(records):
         if suffix in JSON:
             raise InputError(f"{path}: got one JSON list of texts, want JSON lines or a CSV file")
         source = "jsonl" if suffix in JSON_LINES else "text-csv"
@@ -164,8 +163,18 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
                 f"want the path of an image: {' '.join(sorted(IMAGES))}"
             )
     raise InputError(
-        f"{path}: got the columns {', '.join(records.columns[:8])}, want one of image files, texts or numbers"
+        f"{path}: got the columns {', '.join(records.columns[:8])}, want one of image files, texts or numbers",
+        hint=f"short texts: {{name: text-csv, reference: {path}, text: COLUMN, label: COLUMN}}",
     )
+
+
+def _find_texts(records: Records) -> list[str]:
+    """The columns of texts: of any length where they are called like texts, of words elsewhere."""
+    return [
+        name
+        for name in records.columns
+        if column_fits(records, name, is_text if name.casefold() in USUAL["text"] else is_words)
+    ]
 
 
 def _refuse_unnamed_pairs(path: Path, records: Records, texts: list[str]) -> None:
@@ -178,10 +187,6 @@ def _refuse_unnamed_pairs(path: Path, records: Records, texts: list[str]) -> Non
             hint="texts that belong together: source: {name: text-pairs, reference: "
             f"{path}, first: {first}, second: {second}}}",
         )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not is_number(value)
 
 
 def _recognize_folder(path: Path) -> Recognition:

@@ -170,7 +170,7 @@ def read_label(data: bytes, ending: str, key: str | None, where: str) -> str | i
     if isinstance(value, Mapping):
         keys = USUAL["label"] if key is None else (key,)
         value = next((value[name] for name in keys if name in value), None)
-    if type(value) is str and value.lstrip("-").isascii() and value.lstrip("-").isdigit():
+    if type(value) is str and re.fullmatch(r"-?[0-9]{1,200}", value):
         value = int(value)
     if type(value) not in (str, int) or not 0 < len(str(value)) <= 200:
         raise InputError(

@@ -12,6 +12,7 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import column_fits
 from edgekd.learn.data.columns import describe_unlabelled
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
@@ -29,6 +30,7 @@ from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import read_list
 from edgekd.learn.formats.records import Records
+from edgekd.learn.formats.records import is_number
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
@@ -40,6 +42,9 @@ from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from edgekd.field import Rows
+
+LABELS = ("label", "class")
+"""What a column is called that holds labels, whatever is in it; small letters."""
 
 
 def files(
@@ -96,7 +101,7 @@ def read(
     path = locate(fetch(reference, data_dir, allow_download), data_dir)
     where, records = str(path), read_list(path)
     others = [] if second is None else [find_column(records, "text", second, where)]
-    text = find_column(records, "text", text, where, is_words, without=others)
+    text = find_text(records, text, where, without=others)
     label = find_label(records, label, where, text)
     records, skipped = _drop_empty(records, (text, *others), path, on_broken)
     records, dropped = drop_unlabelled(records, label, path, on_broken, unlabelled)
@@ -141,6 +146,27 @@ def is_words(value: Any) -> bool:
     return isinstance(value, str) and (" " in value.strip() or len(value) > 20)
 
 
+def is_text(value: Any) -> bool:
+    """Return whether a cell is a text of any length that is no number."""
+    return isinstance(value, str) and not is_number(value)
+
+
+def find_text(
+    records: Records, said: str | None, where: str, *, without: Sequence[str] = ()
+) -> str:
+    """The column of texts: by its name or as the only one with words; where none has words, by its name alone.
+
+    Raises:
+        InputError: as `find_column`.
+    """
+    if said is None:
+        without = [*without, *(n for n in records.columns if n.casefold() in LABELS)]
+    left = [name for name in records.columns if name not in without]
+    has_words = any(column_fits(records, name, is_words, whole=False) for name in left)
+    fits = is_words if has_words else is_text
+    return find_column(records, "text", said, where, fits, by_content=has_words, without=without)
+
+
 def find_label(records: Records, said: str | None, where: str, text: str) -> str:
     """The column of labels: by its name, or the only one beside the texts whose values come again.
 
@@ -154,7 +180,7 @@ def find_label(records: Records, said: str | None, where: str, text: str) -> str
         if 1 < len({str(row.get(name)) for row in seen}) <= max(2, len(seen) // 2)
     }
     others = [name for name in records.columns if name == text]
-    if said is None and not any(n.casefold() in ("label", "class") for n in records.columns):
+    if said is None and not any(name.casefold() in LABELS for name in records.columns):
         others += [name for name in records.columns if name not in repeating]
     return find_column(records, "label", said, where, is_label, without=others)
 

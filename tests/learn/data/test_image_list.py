@@ -95,7 +95,7 @@ def test_images_outside_the_folder_of_the_list_are_named_as_the_reason(
         (["a,b", "1,2"], "file: got the columns a, b; none that could be it"),
         (["pics/0.png,1", "pics/1.png,2"], "want the names of the columns"),
         (["file,label", "pics/0.png"], "line 2: got 1 cells, want 2"),
-        (["file,label", "pics/0.png,"], "label: got the columns"),
+        (["file,label", "pics/0.png,"], "label: got nothing in this column"),
         (
             ["file,label", "pics/0.png,a", "pics/1.png,NaN"],
             "line 3: label: got 'NaN', which says that",

@@ -43,9 +43,28 @@ def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
     assert names == ("9", "10")
 
 
+def test_names_that_begin_with_dashes_are_no_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path, "text,label", *(f"some words,{i}" for i in ("--5", "4", "-")))
+    names = text_csv.read(reference=path).fields["labels"].words["names"]
+    assert names == ("-", "--5", "4")
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [("text,label", "a,very good"), ("remarks here,text,mark", "a b,c,x"), ("title,z", "a,x")],
+)
+def test_short_texts_are_told_by_their_columns_name(tmp_path: Path, head: str, row: str) -> None:
+    path = write(tmp_path, head, row, row, row[:-1] + "y", row[:-1] + "y")
+    note = text_csv.read(reference=path).notes[0]
+    want = "remarks here" if "remarks" in head else head.split(",")[0]
+    assert note.startswith(f"texts in column {want}, labels in {head.split(',')[-1]}")
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        (["text,label", "a b,", "c d,"], r"label: got nothing in this column, want some labels"),
+        (["text,label", "4,x", "5,y"], "line 2: text: got '4', want a text"),
         (["text,title,label", "a b,c d,x", "a b,c d,y"], "text, title, which could all be it"),
         (["text,label", "a b,x", ",y"], r"a\.csv, line 3: text: got nothing"),
         (["text,label", "a b,x", "c d,nan"], "line 3: label: got 'nan', which says that there is"),

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from edgekd.bundle.texts import read_table
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.fields.text_pair import KEYS
 from edgekd.fields.text_pair import TextPair
 from edgekd.learn.data import jsonl
 from edgekd.learn.data import text_csv
@@ -87,9 +88,9 @@ def test_a_row_without_one_of_both_is_named(tmp_path: Path, kind: str) -> None:
 def test_pairs_of_a_table_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "asked.csv"
     path.write_text("first,second,more\nAda slept,Ada,1\n")
-    assert [json.loads(each) for each in read_table(path, pairs=True)] == [["Ada slept", "Ada"]]
+    assert [json.loads(each) for each in read_table(path, KEYS)] == [["Ada slept", "Ada"]]
     path.write_text("premise,hypothesis\nBob met,Bob\n")
-    assert [json.loads(each) for each in read_table(path, pairs=True)] == [["Bob met", "Bob"]]
+    assert [json.loads(each) for each in read_table(path, KEYS)] == [["Bob met", "Bob"]]
     path.write_text("a,b,c\n1,2,3\n")
     with pytest.raises(InputError, match="got columns a, b, c, want first and second"):
-        read_table(path, pairs=True)
+        read_table(path, KEYS)
