@@ -136,7 +136,7 @@ def test_both_instructions_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
         def get_property(self, device: str, name: str) -> list[str]:
             return ["FP32", "INT8"]
 
-    monkeypatch.setattr("openvino.Core", Core)
+    monkeypatch.setattr(openvino, "open_core", Core)
     assert openvino.precisions() == ("fp32", "int8", "int4")
 
 
@@ -254,3 +254,30 @@ def test_outputs_bear_the_file_s_names_also_where_compiling_takes_a_branch(tmp_p
     assert session.output_names == ("output",)
     x = np.array([[-1, 0, 1, 2]], np.float32)
     np.testing.assert_array_equal(session.run({"x": x})[0], np.maximum(x, 0))
+
+
+INTERRUPTED = """
+import faulthandler, signal, sys
+from pathlib import Path
+from edgekd.runtimes import openvino
+
+faulthandler.enable()  # a stack under the handlers before OpenVINO's, as pytest, and many a server, has one
+signal.signal(signal.SIGINT, signal.default_int_handler)
+files = {name: Path(sys.argv[1], name) for name in (openvino.GRAPH, openvino.WEIGHTS)}
+openvino.precisions()
+loaded = openvino.load(files, "fp32", 1)
+loaded = openvino.load(files, "fp32", 1)  # the older of two goes first
+del loaded
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_an_interruption_is_heard_whichever_model_went_first(tmp_path: Path) -> None:
+    built(tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path)], capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout) == (0, "heard\n"), ran.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import sys
 from collections import Counter
@@ -57,11 +58,22 @@ def why_not() -> str | None:
     return None
 
 
-def precisions() -> tuple[Precision, ...]:
-    """Those the CPU plugin names; it would take another hint too, and quietly run something else."""
+@functools.cache
+def open_core() -> Any:
+    """OpenVINO's core, one for the process and to its end.
+
+    The CPU plugin of each core puts a stack of its own under the main thread's signal handlers and gives
+    back the one before it when it goes. Of two cores the older goes first as often as not; what is then
+    given back is memory that is no longer there, and the next ``^C`` ends the process by SIGSEGV.
+    """
     import openvino
 
-    offered = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return openvino.Core()
+
+
+def precisions() -> tuple[Precision, ...]:
+    """Those the CPU plugin names; it would take another hint too, and quietly run something else."""
+    offered = open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return tuple(name for name, words in CAPABILITIES.items() if {*words} <= {*offered})
 
 
@@ -82,7 +94,7 @@ def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
         raise ValueError(f"precision: got {precision!r}, want one of {', '.join(precisions())}")
     try:
         # from bytes: a blob in the store has no suffix to tell the format by
-        model = openvino.Core().read_model(onnx.read_bytes(), b"")
+        model = open_core().read_model(onnx.read_bytes(), b"")
         _name_outputs(model, onnx)
         openvino.save_model(model, str(folder / GRAPH), compress_to_fp16=False)
     except RuntimeError as error:
@@ -125,11 +137,8 @@ def _compile(
     For `shapes`, or `batch` rows, where it can be: with every shape known OpenVINO plans better
     (README of ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one: then
     it stays free, and its session says what it cannot take."""
-    import openvino
-
-    chosen = _options(precision, threads)
+    chosen, core = _options(precision, threads), open_core()
     try:
-        core = openvino.Core()
         if batch is not None:
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
             with contextlib.suppress(RuntimeError):
@@ -181,10 +190,8 @@ def open_stream(
     Raises:
         ValueError: if OpenVINO refuses the model.
     """
-    import openvino
-
     hints = {**_options(precision, threads), "KV_CACHE_PRECISION": CACHES[precision]}
-    core = openvino.Core()
+    core = open_core()
     try:
         with contextlib.suppress(RuntimeError):
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
@@ -212,9 +219,7 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
     """Layers that compute in float between int8 ones; none unless the file is in int8."""
     if stored_precision(precision) != "int8":
         return []
-    import openvino
-
-    model = openvino.Core().read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+    model = open_core().read_model(str(files[GRAPH]), str(files[WEIGHTS]))
     return layers.find_islands(
         _layers(files, precision),
         {op.get_friendly_name(): _operation(op) for op in model.get_ordered_ops()},
