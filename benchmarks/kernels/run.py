@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     report: dict[str, Any] = {
+        "command": f"python benchmarks/kernels/run.py {given.fp32.name} {given.int8.name} --output {given.output}",
         "size_ratio": given.int8.stat().st_size / given.fp32.stat().st_size,
         "machine": fingerprint.collect_host_facts(),
         "versions": fingerprint.list_engine_versions(),

@@ -55,6 +55,7 @@ from edgekd.learn.places import take_places
 from edgekd.progress import Silent
 
 LENGTH, BLOCKS, TOGETHER, ROUNDS = 128, 16, 4, 7
+COMMAND = "python benchmarks/knowledge/tokens.py PART MODEL TEXTS.jsonl.gz --output benchmarks/knowledge/tokens.json, PART: encodings, steps, memory"
 STORED = KnowledgeSettings(encoding="int8", top_k=96)
 
 
@@ -253,6 +254,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             reader = store_answers(model, blocks, Path(folder))
             result["steps"] = measure_steps(model, reader, blocks)
+    result = {"command": COMMAND} | result
     said.output.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

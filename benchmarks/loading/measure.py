@@ -217,6 +217,7 @@ def main() -> None:
     if "memory" in parts:
         peaks = {count: peak_memory(count) for count in (asked.images // 4, asked.images)}
         result["memory_mib"] = {str(count): peak for count, peak in peaks.items()}
+    result = {"command": "python benchmarks/loading/measure.py"} | result
     text = json.dumps(result, indent=1) + "\n"
     print(text)
     if asked.output is not None:

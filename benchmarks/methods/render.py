@@ -35,6 +35,7 @@ from words import family
 from words import methods
 
 HERE = Path(__file__).parent
+COMMAND = "python benchmarks/methods/run.py WORK; python benchmarks/methods/render.py WORK"
 MEASURED = HERE.parents[1] / "edgekd/cli/measured.json"
 COMMAND = (
     "OMP_NUM_THREADS=1 python benchmarks/methods/run.py WORK --rates, then the same without --rates"
@@ -170,13 +171,17 @@ def measured(found: Row) -> Row:
             "flags": each["flags"],
             "error": each["error"],
         }
-    return {"methods": table, "pairs": {name: pair.about for name, pair in PAIRS.items()}}
+    pairs = {name: pair.about for name, pair in PAIRS.items()}
+    return {"command": COMMAND, "methods": table, "pairs": pairs}
 
 
 def compact(value: Row) -> str:
-    """JSON of a table of tables, sorted, with one line an entry."""
+    """JSON of a table of tables and texts, sorted, with one line an entry."""
     parts = []
     for key, table in sorted(value.items()):
+        if isinstance(table, str):
+            parts.append(f"{json.dumps(key)}: {json.dumps(table)}")
+            continue
         rows = (f"{json.dumps(k)}: {json.dumps(table[k], sort_keys=True)}" for k in sorted(table))
         parts.append(f"{json.dumps(key)}: {{\n" + ",\n".join(rows) + "\n}")
     return "{\n" + ",\n".join(parts) + "\n}\n"

@@ -85,8 +85,8 @@ def read_measurements() -> dict[str, dict[str, Any]]:
     """Return what benchmarks/methods found: ``methods`` by name and pair of networks, ``pairs`` in words; both empty
     where it is not there."""
     stored = importlib.resources.files("edgekd.cli").joinpath("measured.json")
-    empty: dict[str, dict[str, Any]] = {"methods": {}, "pairs": {}}
-    return dict(json.loads(stored.read_bytes())) if stored.is_file() else empty
+    found = json.loads(stored.read_bytes()) if stored.is_file() else {}
+    return {key: found.get(key, {}) for key in ("methods", "pairs")}
 
 
 def _ends(interval: list[float] | None) -> str:
