@@ -6,6 +6,7 @@ one interval serve every task, and a board sends rows home in place of outputs. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from edgekd.dataset import Dataset
 from edgekd.dataset import answered_ends
+from edgekd.field import RaggedRows
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
     Lines = list[list[tuple[str, float | None]]]
+
+
+MOST_OUTPUT_VALUES = 2**25
+"""Of what a model answers to one batch: 128 MiB in float32, 5 texts of 128 tokens out of 49,152."""
 
 
 class Scale(NamedTuple):
@@ -150,6 +156,18 @@ def list_fitting(metrics: Sequence[Metric], dataset: Dataset) -> tuple[Metric, .
     return tuple(each for each in metrics if each.fits is None or each.fits(dataset))
 
 
+def count_output_values(task: Task, dataset: Dataset, rows: Mapping[str, Rows]) -> int:
+    """Values of all outputs to one sample, of those whose fields differ in length to the longest."""
+    interface = interface_of(task, dataset)
+    longest = {
+        axis.name: int(each.lengths.max(initial=1))
+        for name, field in dataset.inputs.items()
+        for axis in field.axes(name)
+        if isinstance(each := rows[name], RaggedRows)
+    }
+    return sum(math.prod(interface.shape(end, 1, **longest)) for end in interface.outputs)
+
+
 def metric_rows(
     metrics: Sequence[Metric], outputs: Arrays, targets: Arrays, dataset: Dataset
 ) -> dict[str, NDArray[np.float64]]:
@@ -160,10 +178,14 @@ def metric_rows(
     """
     import numpy as np
 
-    found = {}
+    found: dict[str, NDArray[np.float64]] = {}
+    reduced: dict[Any, NDArray[np.float64]] = {}
+    """By function: figures that are made of the same rows share them."""
     count = len(next(iter(outputs.values())))
     for metric in list_fitting(metrics, dataset):
-        rows = np.asarray(metric.rows(outputs, targets, dataset), np.float64)
+        if metric.rows not in reduced:
+            reduced[metric.rows] = np.asarray(metric.rows(outputs, targets, dataset), np.float64)
+        rows = reduced[metric.rows]
         if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
             raise ValueError(f"{metric.name}: got rows {list(rows.shape)}, want [{count}, K]")
         if not np.isfinite(rows).all():

@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 
 _MOST_NATS = 700.0
 """Beyond it a perplexity is no float any more."""
+_HELD = 2**17
+"""Numbers in float64 at a time: they stay in a core's cache."""
 
 
-def log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of the sum of exponentials, [P] of [P, V]."""
-    most = logits.max(axis=1, initial=-np.inf)
-    return np.asarray(most + np.log(np.exp(logits - most[:, None]).sum(axis=1)))
+def log_sum(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The logarithm of the sum of exponentials in float64, [P] of [P, V], some rows at a time: a vocabulary is large."""
+    places, vocabulary = logits.shape
+    count = max(1, _HELD // max(1, vocabulary))
+    held, found = np.empty((min(count, places), vocabulary)), np.empty(places)
+    for start in range(0, places, count):
+        some = logits[start : start + count]
+        most = some.max(axis=1, initial=-np.inf).astype(np.float64)
+        wide = np.subtract(some, most[:, None], out=held[: len(some)], dtype=np.float64)
+        found[start : start + count] = most + np.log(np.exp(wide, out=wide).sum(axis=1))
+    return found
 
 
 def sum_surprise(
@@ -34,11 +43,11 @@ def sum_surprise(
         ignored: stands for none.
     """
     rows = np.zeros((len(wanted), 2))
-    for row, own, tokens in zip(rows, logits, wanted, strict=True):  # one text: V is large
+    for row, own, tokens in zip(rows, logits, wanted, strict=True):
         counted = tokens != ignored
-        wide = own[counted].astype(np.float64)
-        found = np.take_along_axis(wide, tokens[counted][:, None], axis=1)[:, 0]
-        row[:] = (log_sum(wide) - found).sum(), counted.sum()
+        some = own if counted.all() else own[counted]
+        found = np.take_along_axis(some, tokens[counted][:, None], axis=1)[:, 0]
+        row[:] = (log_sum(some) - found).sum(), counted.sum()
     return rows
 
 

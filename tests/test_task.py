@@ -56,6 +56,19 @@ def test_rows_that_are_none_are_refused(rows: np.ndarray) -> None:
         task.metric_rows((broken,), {"x": np.zeros((3, 1))}, {}, dataset())
 
 
+def test_figures_of_the_same_rows_share_them() -> None:
+    asked = []
+
+    def count(outputs: Mapping[str, np.ndarray], targets: object, data: object) -> np.ndarray:
+        asked.append(len(outputs["x"]))
+        return np.full((3, 2), len(asked))
+
+    both = metric(rows=count), metric(name="other", rows=count), metric(name="third")
+    found = task.metric_rows(both, {"x": np.zeros((3, 1))}, {}, dataset())
+    assert asked == [3] and list(found) == ["m", "other", "third"]
+    assert np.array_equal(found["m"], found["other"]) and (found["third"] == 1).all()
+
+
 def test_an_output_has_the_sizes_of_its_own_target() -> None:
     data = dataset(labels=Label(names=("a", "b")), color=Label(names=("a", "b", "c")))
     second = TASK.outputs[0]._replace(name="colors", target="color")

@@ -25,6 +25,7 @@ from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
 from edgekd.field import RaggedRows
 from edgekd.field import form_text
+from edgekd.task import MOST_OUTPUT_VALUES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,9 +61,10 @@ class RowPiece(NamedTuple):
     timeout_s: float
 
 
-def batch_rows(values: int) -> int:
-    """Return how many rows of so many values an engine is asked at once."""
-    return max(1, min(MOST_ROWS, MOST_VALUES // max(1, values)))
+def batch_rows(values: int, outputs: int = 0) -> int:
+    """Return how many rows of so many values, and so many that are answered, an engine is asked at once."""
+    most = min(MOST_VALUES // max(1, values), MOST_OUTPUT_VALUES // max(1, outputs))
+    return max(1, min(MOST_ROWS, most))
 
 
 def next_piece(

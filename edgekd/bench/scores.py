@@ -30,6 +30,7 @@ from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import form_text
 from edgekd.task import Task
+from edgekd.task import count_output_values
 from edgekd.task import interface_of
 from edgekd.task import list_fitting
 from edgekd.task import metric_rows
@@ -84,7 +85,9 @@ def score_engine(
         raise InputError(f"{split}: got {', '.join(rows)}, want {missing[0]}")
     if not total:
         raise InputError(f"{split}: got no samples, want some")
-    batch = batch_size or batch_rows(sum(count_values(rows[name]) for name in data.inputs))
+    batch = batch_size or batch_rows(
+        sum(count_values(rows[name]) for name in data.inputs), count_output_values(task, data, rows)
+    )
     if data.task not in BUILT_IN:
         ask = functools.partial(
             compute_outputs,

@@ -17,6 +17,7 @@ from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
 from edgekd.learn.forward_pass import Outputs
 from edgekd.learn.forward_pass import as_tuple
+from edgekd.task import MOST_OUTPUT_VALUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from edgekd.dataset import Dataset
     from edgekd.field import Rows
 
-MOST_SAMPLES, MOST_OUTPUT_VALUES = 256, 2**25
-"""Samples that are answered at once, and values of all their outputs: 128 MiB in float32."""
+MOST_SAMPLES = 256
+"""That are answered at once."""
 
 
 def batch_size(values: int, outputs: int = 0) -> int:
@@ -92,7 +93,9 @@ def compute_outputs(
     if len(parts[0]) != len(names):
         raise InputError(f"model: got {len(parts[0])} outputs, want {', '.join(names)}")
     try:
-        joined = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        joined = [
+            each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*parts, strict=True)
+        ]
     except ValueError as error:
         raise InputError(f"model: got outputs of several sizes: {error}") from error
     return dict(zip(names, joined, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,15 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 from torch import nn
+from torch.nn.utils import parametrize
 
 from edgekd import dataset
 from edgekd import splits
 from edgekd import task as tasks_of
 from edgekd.dataset import Dataset
-from edgekd.field import RaggedRows
 from edgekd.learn import answers
 from edgekd.learn.data import kinds
 from edgekd.sampling_error import is_worse
+from edgekd.task import MOST_OUTPUT_VALUES
 from edgekd.task import Metric
 from edgekd.task import Task
 from edgekd.tasks import load_task
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from edgekd.field import Arrays
     from edgekd.field import Rows
-
-MOST_HELD = 2**26
-"""Values of outputs that are held at once: 256 MiB in float32."""
 
 
 class EvaluationSplit(NamedTuple):
@@ -75,28 +72,22 @@ class EvaluationSplit(NamedTuple):
         self, model: nn.Module, precision: str = "fp32", metrics: Sequence[Metric] = ()
     ) -> dict[str, NDArray[np.float64]]:
         """The rows of metrics, or of all, by their names, of a model's outputs; of very large ones some samples at a time."""
-        parts = [
-            tasks_of.metric_rows(
-                metrics or self.task.metrics,
-                part.outputs(model, precision),
-                part.targets,
-                self.dataset,
-            )
-            for part in self._divide(MOST_HELD)
-        ]
+        with parametrize.cached():  # what weights are made of is made once, not for each part
+            parts = [
+                tasks_of.metric_rows(
+                    metrics or self.task.metrics,
+                    part.outputs(model, precision),
+                    part.targets,
+                    self.dataset,
+                )
+                for part in self.divide()
+            ]
         return {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
 
-    def _divide(self, most: int) -> Iterator[EvaluationSplit]:
-        """Yield the samples in order, so many at a time that their outputs have at most `most` values."""
-        interface = tasks_of.interface_of(self.task, self.dataset)
-        longest = {
-            axis.name: int(rows.lengths.max(initial=1))
-            for name, field in self.dataset.inputs.items()
-            for axis in field.axes(name)
-            if isinstance(rows := self.rows[name], RaggedRows)
-        }
-        shapes = [interface.shape(end, 1, **longest) for end in interface.outputs]
-        count = max(1, most // max(1, sum(map(math.prod, shapes))))
+    def divide(self) -> Iterator[EvaluationSplit]:
+        """Yield the samples in order, so many at a time that their outputs have at most `MOST_OUTPUT_VALUES` values."""
+        values = tasks_of.count_output_values(self.task, self.dataset, self.rows)
+        count = max(1, MOST_OUTPUT_VALUES // max(1, values))
         if count >= self.size:
             yield self
             return

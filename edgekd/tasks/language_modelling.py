@@ -36,9 +36,8 @@ def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
     logits = outputs["logits"]
     tokens = logits.argmax(2)
     probability = np.empty(tokens.shape)
-    for row, each in zip(probability, logits, strict=True):  # one text: a vocabulary is large
-        wide = each.astype(np.float64)
-        row[:] = np.exp(wide.max(1) - token_logits.log_sum(wide))
+    for row, each in zip(probability, logits, strict=True):
+        row[:] = np.exp(each.max(1) - token_logits.log_sum(each))
     return {"tokens": tokens, "probability": probability}
 
 

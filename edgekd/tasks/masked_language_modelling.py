@@ -45,7 +45,7 @@ def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
         order = np.lexsort((chosen, -values), axis=1)
         tokens[number] = np.take_along_axis(chosen, order, axis=1)
         wide = np.take_along_axis(values, order, axis=1).astype(np.float64)
-        probability[number] = np.exp(wide - token_logits.log_sum(each.astype(np.float64))[:, None])
+        probability[number] = np.exp(wide - token_logits.log_sum(each)[:, None])
     return {"tokens": tokens, "probability": probability}
 
 

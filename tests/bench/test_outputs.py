@@ -202,6 +202,8 @@ def test_large_samples_are_asked_fewer_at_once() -> None:
     assert counts == [64, 27_648, 150_528, 3 * 2**24, 1]
     assert [module.batch_rows(count) for count in counts] == [256, 75, 13, 1, 256]
     assert module.batch_rows(0) == 256
+    answered = [128 * 49_152, 512 * 512 * 21, 10, 2**30]  # a large vocabulary, a map of classes
+    assert [module.batch_rows(128, count) for count in answered] == [5, 6, 256, 1]
 
 
 def test_rows_of_several_lengths_count_as_the_longest() -> None:

@@ -19,6 +19,7 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.bench.score_job import name_outputs
 from edgekd.bench.score_job import plan_batches
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
@@ -340,6 +341,16 @@ def test_answers_that_are_not_finite_have_no_score(tmp_path: Path) -> None:
     split, data = texts(tmp_path)
     with pytest.raises(InputError, match="logits: got answers that are not finite"):
         scores.score_engine(made, split, data, TASK)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_one_number_that_is_none_is_found_among_many(tmp_path: Path, wrong: float) -> None:
+    wanted = interface_of(TASK, texts(tmp_path)[1]).outputs
+    answers = np.random.default_rng(0).normal(size=(5, text_example.CLASSES)).astype(np.float32)
+    assert name_outputs({"y": answers}, wanted)["logits"] is answers
+    answers[3, 1] = wrong
+    with pytest.raises(ValueError, match="not finite"):
+        name_outputs({"y": answers}, wanted)
 
 
 NAMES = ["accuracy", "balanced accuracy"]

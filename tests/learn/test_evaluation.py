@@ -67,7 +67,7 @@ def test_rows_of_metrics_do_not_depend_on_how_many_are_answered_at_once(
     whole, model = split(), Bigram()
     want = metric_rows(TASK.metrics, whole.outputs(model), whole.targets, whole.dataset)
     model.sizes.clear()
-    monkeypatch.setattr(evaluation, "MOST_HELD", most)
+    monkeypatch.setattr(evaluation, "MOST_OUTPUT_VALUES", most)
     found = whole.judge(model)
     assert model.sizes == sizes and set(found) == set(want)
     for name, rows in found.items():

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from edgekd import task
+from edgekd import token_logits
 from edgekd.dataset import Dataset
 from edgekd.field import from_rows
 from edgekd.fields.next_tokens import NextTokens
@@ -59,6 +60,15 @@ def test_metrics_are_those_of_torch_over_all_that_counts(seed: int) -> None:
         want = [nats / math.log(2) / sizes[draw].sum(), math.exp(nats / kept.sum()), right]
         got = [metric.value(rows[metric.name][draw]) for metric in TASK.metrics]
         np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_a_vocabulary_that_is_looked_at_in_pieces_is_that_of_torch() -> None:
+    generator = np.random.default_rng(5)
+    logits = (generator.normal(size=(11, 30_011)) * 20).astype(np.float32)  # 4 rows a piece
+    want = torch.tensor(logits, dtype=torch.float64).logsumexp(1).numpy()
+    np.testing.assert_allclose(token_logits.log_sum(logits), want, rtol=1e-14)
+    one_by_one = [token_logits.log_sum(row[None])[0] for row in logits]
+    assert token_logits.log_sum(logits).tolist() == one_by_one
 
 
 def test_what_stands_in_ignored_places_changes_nothing() -> None:
