@@ -12,6 +12,8 @@ from edgekd.bench.explanation import class_summary
 from edgekd.bench.explanation import score_summary
 from edgekd.dataset import Dataset
 from edgekd.fields import find_field
+from edgekd.task import Task
+from edgekd.task import agree_samples
 from edgekd.task import metric_rows
 from edgekd.tasks.classification import TASK
 
@@ -34,16 +36,34 @@ def answers(samples: int = 600) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return {role: logits.astype(np.float32) for role, logits in told.items()}, labels
 
 
+def summarize_scores(
+    task: Task, data: Dataset, logits: dict[str, np.ndarray], labels: np.ndarray
+) -> dict[str, Any]:
+    """The summary of answers by role."""
+    outputs = {role: {"logits": given} for role, given in logits.items()}
+    return score_summary.summarize_scores(
+        task,
+        data,
+        {r: metric_rows(task.metrics, e, {"labels": labels}, data) for r, e in outputs.items()},
+        {
+            role: agree_samples(task, outputs["teacher"], each, data)
+            for role, each in outputs.items()
+            if role != "teacher"
+        },
+    )
+
+
 def content(**other: Any) -> dict[str, Any]:
     """explain.json as it is read; `other` replaces parts."""
     logits, labels = answers()
     label = find_field("class").describe(labels, np.arange(len(labels)), names=CLASSES)
     data = Dataset(task="classification", inputs={}, targets={"labels": label})
-    outputs = {role: {"logits": given} for role, given in logits.items()}
-    scored = score_summary.summarize_scores(TASK, data, {"labels": labels}, outputs)
+    scored = summarize_scores(TASK, data, logits, labels)
     rows = {
-        role: metric_rows((TASK.score,), given, {"labels": labels}, data)[TASK.score.name]
-        for role, given in outputs.items()
+        role: metric_rows((TASK.score,), {"logits": given}, {"labels": labels}, data)[
+            TASK.score.name
+        ]
+        for role, given in logits.items()
     }
     cka = [[0.9, 0.5], [0.4, 0.8], [None, 0.1]]
     of_classes = {role: class_summary.summarize_model(logits[role], labels) for role in logits}

@@ -128,7 +128,7 @@ LEARN_FLOORS: list[set[str]] = [
     {"arrays", "compilation", "generation", "method", "streams"},
     {"answers", "synthesis"},
     {"attack", "classifier_head", "evaluation", "lowrank", "teacher_answers"},
-    {"edits", "layer_similarity", "robustness", "schemes"},
+    {"compared_answers", "edits", "layer_similarity", "robustness", "schemes"},
     {"blueprint", "pruning"},
     {"sharded_model"},
     {

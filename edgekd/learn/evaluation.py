@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -84,16 +85,25 @@ class EvaluationSplit(NamedTuple):
             ]
         return {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
 
-    def divide(self) -> Iterator[EvaluationSplit]:
-        """Yield the samples in order, so many at a time that their outputs have at most `MOST_OUTPUT_VALUES` values."""
+    @property
+    def count_at_once(self) -> int:
+        """Samples whose outputs have at most `MOST_OUTPUT_VALUES` values; at least one."""
         values = tasks_of.count_output_values(self.task, self.dataset, self.rows)
-        count = max(1, MOST_OUTPUT_VALUES // max(1, values))
-        if count >= self.size:
-            yield self
-            return
+        return max(1, MOST_OUTPUT_VALUES // max(1, values))
+
+    def take(self, numbers: Sequence[int]) -> EvaluationSplit:
+        """The samples of these numbers; a range of them stays where it is stored."""
+        if isinstance(numbers, range):
+            some: Any = slice(numbers.start, numbers.stop, numbers.step)
+        else:
+            some = np.asarray(numbers, np.int64)
+        return self._replace(rows={name: each[some] for name, each in self.rows.items()})
+
+    def divide(self) -> Iterator[EvaluationSplit]:
+        """Yield the samples in order, so many at a time as are answered at once."""
+        count = self.count_at_once
         for start in range(0, self.size, count):
-            some = {name: rows[start : start + count] for name, rows in self.rows.items()}
-            yield self._replace(rows=some)
+            yield self.take(range(start, min(start + count, self.size)))
 
     def score(self, model: nn.Module, precision: str = "fp32") -> float:
         """The value of the first metric of a model's outputs."""
@@ -103,11 +113,6 @@ class EvaluationSplit(NamedTuple):
         """The rows [N, K] of the first metric of a model's outputs."""
         metric = self.task.score
         return self.judge(model, precision, (metric,))[metric.name]
-
-    def metric_rows(self, outputs: Arrays) -> NDArray[np.float64]:
-        """The rows [N, K] of the first metric of outputs to all samples."""
-        metric = self.task.score
-        return tasks_of.metric_rows((metric,), outputs, self.targets, self.dataset)[metric.name]
 
     def falls_behind(self, model: nn.Module, reference: NDArray[np.float64]) -> bool:
         """Return whether a model scores worse on the same samples than the rows of another's score, by more than chance."""

@@ -21,7 +21,7 @@ from edgekd.learn.model_inputs import Inputs
 from edgekd.progress import Progress
 
 BATCH = 128
-"""Samples a step in comparing layers."""
+"""Samples a step in comparing layers, or fewer whose outputs are large."""
 
 
 def compare_layers(
@@ -45,7 +45,8 @@ def compare_layers(
         progress: what notes are told to.
     """
     chosen = loader.shuffle_samples(split.size, seed, 0)[:most]
-    chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most
+    count = max(cka.FEWEST, min(BATCH, split.count_at_once))
+    chosen = chosen[: len(chosen) // count * count or len(chosen)]  # a small batch scatters most
     drawn = arrays.Calibration(split.dataset, split.rows, chosen, seed)
 
     def batches(size: int) -> Iterator[Inputs]:
@@ -58,7 +59,7 @@ def compare_layers(
             columns = layers
             if columns == "auto":
                 columns = cka.choose_layers(models[other], *next(batches(2)))
-            alike = cka.similarity(models[one], models[other], (rows, columns), batches(BATCH))
+            alike = cka.similarity(models[one], models[other], (rows, columns), batches(count))
         except ValueError as error:
             progress.note(f"{one} and {other}: layers are not compared: {error}")
             continue

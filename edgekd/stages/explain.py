@@ -19,7 +19,6 @@ from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
 from edgekd.bench.roles import find_reference
-from edgekd.errors import InputError
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from edgekd.field import Arrays
+    from edgekd.learn.compared_answers import ComparedAnswers
     from edgekd.learn.evaluation import EvaluationSplit
 
 SAMPLES = "samples.json"
@@ -109,6 +108,7 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
     from edgekd.bench.explanation import worst_samples
     from edgekd.learn import answers as model_answers
     from edgekd.learn import arithmetic
+    from edgekd.learn import compared_answers
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.layer_similarity import compare_layers
 
@@ -124,7 +124,7 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
             role: read_split(each, config.split, allow_code=context.allow_code)
             for role, each in own.items()
         }
-        outputs = {role: _outputs(role, models[role], reads[role]) for role in roles}
+        found = compared_answers.compare_answers(models, reads, reference)
         similarity = list(
             compare_layers(
                 models,
@@ -136,9 +136,19 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
                 context.progress,
             )
         )
-        scores = _explain_scores(outputs, given, split, context)
-        classes = _explain_classes(outputs, split)
+        scores = _explain_scores(found, given, split, context)
+        classes = _explain_classes(found.logits, split)
         attack = _attack(models, config, split, context)
+        disagreements = classes.disagreements or scores.disagreements
+        assert disagreements is not None  # of scores there always are
+        numbers = disagreements.rows[: config.samples].tolist()
+        looked_at = [
+            sample
+            for some, decided in compared_answers.decide_samples(models, reads, numbers)
+            for sample in worst_samples.describe_samples(
+                split.task, split.dataset, split.rows, decided, some
+            )
+        ]
     if (alike := scores.content["agreement"].get(STUDENT)) is not None:
         share = f"{percent_text(alike)} of {config.split}"
         context.progress.note(f"the student decides as its {reference} does on {share}")
@@ -157,12 +167,6 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
         "models": of_model,
         "left_out": [*apart, *scores.left_out, *classes.left_out, *attack.left_out],
     }
-    disagreements = classes.disagreements or scores.disagreements
-    assert disagreements is not None  # of scores there always are
-    numbers = disagreements.rows[: config.samples].tolist()
-    looked_at = worst_samples.describe_samples(
-        split.task, split.dataset, split.rows, outputs, numbers
-    )
     return _written(content, disagreements, looked_at, context)
 
 
@@ -186,30 +190,32 @@ class Section(NamedTuple):
 
 
 def _explain_scores(
-    outputs: Mapping[str, Arrays], given: Given, split: EvaluationSplit, context: Context
+    found: ComparedAnswers, given: Given, split: EvaluationSplit, context: Context
 ) -> Section:
     """Any task, by its metrics and what it calls agreement."""
+    import numpy as np
+
     from edgekd.bench.explanation import score_summary
-    from edgekd.task import agree_samples
+    from edgekd.learn import compared_answers
 
     task, score = split.task, split.task.score
 
     def score_rows(name: str) -> NDArray[np.float64]:
-        return split.metric_rows(_outputs(name, _loaded(name, given, context), split))
+        return compared_answers.score_rows(name, _loaded(name, given, context), split)
 
     without = {name: score_rows(WITHOUT + name) for name in _terms_left_out(given)}
     terms = score_summary.summarize_terms(score, score_rows(WHOLE), without) if without else []
-    content = score_summary.summarize_scores(task, split.dataset, split.targets, outputs)
+    content = score_summary.summarize_scores(task, split.dataset, found.rows, found.alike)
     left_out = () if "above" in content else (NO_RIGHT_SAMPLES.format(score.name),)
-    if len(outputs) == 1:
+    alike = found.alike.get(STUDENT, np.ones(split.size))
+    if not found.alike:
         left_out = (*left_out, NO_COMPARISON)
-    alike = agree_samples(task, outputs[find_reference(outputs)], outputs[STUDENT], split.dataset)
     rows = score_summary.find_disagreements(alike)
     lines = (["index", "agreement"], *([str(row), f"{alike[row]:.6g}"] for row in rows))
     return Section(content | {"ablation": terms}, left_out, Disagreements(rows, iter(lines)))
 
 
-def _explain_classes(outputs: Mapping[str, Arrays], split: EvaluationSplit) -> Section:
+def _explain_classes(logits: Mapping[str, NDArray[np.float32]], split: EvaluationSplit) -> Section:
     """The output that names one class a sample, if there is one; the disagreements if it is the only output."""
     import numpy as np
 
@@ -221,7 +227,6 @@ def _explain_classes(outputs: Mapping[str, Arrays], split: EvaluationSplit) -> S
     if found is None:
         return Section({}, (NO_CLASSES,))
     labels = np.asarray(split.rows[found.target])
-    logits = {role: each[found.output] for role, each in outputs.items()}
     content: dict[str, Any] = {
         "classes": list(found.label.names),
         "models": {role: class_summary.summarize_model(e, labels) for role, e in logits.items()},
@@ -250,15 +255,6 @@ def _loaded(name: str, given: Given, context: Context) -> nn.Module:
 
     paths = given[f"{name}_blueprint"], given[f"{name}{WEIGHTS}"]
     return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.choose_device())
-
-
-def _outputs(name: str, model: nn.Module, split: EvaluationSplit) -> Arrays:
-    import numpy as np
-
-    given = split.outputs(model)
-    if not all(np.isfinite(each).all() for each in given.values()):
-        raise InputError(f"{name}: got answers that are not finite, want numbers")
-    return given
 
 
 def _attack(

@@ -10,12 +10,9 @@ import numpy as np
 
 from edgekd.bench.explanation import gains
 from edgekd.bench.roles import STUDENT
-from edgekd.bench.roles import find_reference
 from edgekd.sampling_error import drop_interval
 from edgekd.sampling_error import is_right_or_wrong
-from edgekd.task import agree_samples
 from edgekd.task import list_fitting
-from edgekd.task import metric_rows
 from edgekd.task import metric_values
 from edgekd.task import score_drop
 
@@ -23,18 +20,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekd.dataset import Dataset
-    from edgekd.field import Arrays
     from edgekd.task import Metric
     from edgekd.task import Task
 
 MOST_APART = 100
 """Samples named in it."""
 Rows = Mapping[str, "NDArray[np.float64]"]
-"""A metric's rows [N, K], by who answered."""
+"""A metric's rows [N, K], by who answered or by its name."""
 
 
 def summarize_scores(
-    task: Task, dataset: Dataset, targets: Arrays, outputs: Mapping[str, Arrays]
+    task: Task, dataset: Dataset, rows: Mapping[str, Rows], alike: Rows
 ) -> dict[str, Any]:
     """Return each model's metrics, how far control and student decide as the teacher does, or else what the run began
     with, and how much worse the student scores than the others; where samples are right or wrong, how many it corrects
@@ -43,20 +39,12 @@ def summarize_scores(
     Args:
         task: what is judged.
         dataset: what its fields are.
-        targets: of the samples, by name.
-        outputs: by role, by name.
+        rows: by role, of each metric by its name.
+        alike: how far each but the reference decides as that does, [N], 0 to 1.
     """
     score = task.score
-    rows = {
-        role: metric_rows(task.metrics, given, targets, dataset) for role, given in outputs.items()
-    }
     of_score = {role: each[score.name] for role, each in rows.items()}
-    reference, others = find_reference(outputs), [role for role in outputs if role != STUDENT]
-    alike = {
-        role: agree_samples(task, outputs[reference], outputs[role], dataset)
-        for role in outputs
-        if role != reference
-    }
+    others = [role for role in rows if role != STUDENT]
     summary = {
         "metric": score.scale._asdict(),
         "metrics": [each.scale._asdict() for each in list_fitting(task.metrics, dataset)],

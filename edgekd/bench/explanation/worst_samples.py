@@ -33,7 +33,7 @@ def describe_samples(
     task: Task,
     dataset: Dataset,
     rows: Mapping[str, Rows],
-    outputs: Mapping[str, Arrays],
+    decided: Mapping[str, Arrays],
     numbers: Sequence[int],
 ) -> list[dict[str, Any]]:
     """Return of each sample its number, what is known of it, and what each model decides.
@@ -42,20 +42,16 @@ def describe_samples(
     has none.
 
     Args:
-        task: by which decisions are made.
+        task: which describes decisions.
         dataset: whose fields the rows are of.
         rows: of a split, by field.
-        outputs: of that split, by model.
+        decided: the decisions of each model on those samples alone.
         numbers: of the samples, rows of the split.
     """
     at = np.asarray(numbers, np.int64)
     if not len(at):
         return []
     fields = {**dataset.inputs, **dataset.targets}
-    decided = {
-        role: task.decide({name: each[at] for name, each in given.items()}, dataset)
-        for role, given in outputs.items()
-    }
     lines = {role: task.describe(each, dataset, LINES) for role, each in decided.items()}
     found = []
     for place, number in enumerate(at.tolist()):

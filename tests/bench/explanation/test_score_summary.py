@@ -62,13 +62,8 @@ def explain_classes(task: Task) -> dict[str, object]:
     label = find_field("class").describe(
         labels, np.arange(len(labels)), names=explanation_example.CLASSES
     )
-    outputs = {role: {"logits": given} for role, given in logits.items()}
-    return score_summary.summarize_scores(
-        task,
-        Dataset(task="classification", inputs={}, targets={"labels": label}),
-        {"labels": labels},
-        outputs,
-    )
+    data = Dataset(task="classification", inputs={}, targets={"labels": label})
+    return explanation_example.summarize_scores(task, data, logits, labels)
 
 
 def test_a_student_corrects_and_loses_what_its_score_counts_as_right() -> None:

@@ -30,9 +30,12 @@ def test_a_classifiers_sample_is_its_picture_its_label_and_what_each_model_says(
         targets={"labels": find_field("class").describe(labels, ORDER, names=("cat", "dog"))},
     )
     logits = np.array([[2.0, 0.0], [0.0, 0.0], [0.0, 3.0]], np.float32)
-    outputs = {"teacher": {"logits": logits}, "student": {"logits": -logits}}
+    decided = {
+        role: classification.decide({"logits": each[[2, 0]]}, data)
+        for role, each in (("teacher", logits), ("student", -logits))
+    }
     rows = {"images": PIXELS, "labels": labels}
-    found = describe_samples(classification.TASK, data, rows, outputs, [2, 0])
+    found = describe_samples(classification.TASK, data, rows, decided, [2, 0])
     assert [one["index"] for one in found] == [2, 0]
     picture, label = found[0]["known"]
     assert np.array_equal(pixels_of(picture), PIXELS[2, :, :, 0])
@@ -41,7 +44,7 @@ def test_a_classifiers_sample_is_its_picture_its_label_and_what_each_model_says(
         ("teacher", "dog 95.26 %; cat 4.74 %"),
         ("student", "cat 95.26 %; dog 4.74 %"),
     ]
-    assert describe_samples(classification.TASK, data, rows, outputs, []) == []
+    assert describe_samples(classification.TASK, data, rows, decided, []) == []
 
 
 def test_a_text_is_shown_as_it_was_written() -> None:
@@ -52,9 +55,10 @@ def test_a_text_is_shown_as_it_was_written() -> None:
     tokens = find_field("tokens").describe(texts, np.arange(2), vocabulary=257, encoding="bytes")
     label = find_field("class").describe(labels, np.arange(2), names=("a", "b"))
     data = Dataset(task="classification", inputs={"text": tokens}, targets={"labels": label})
-    outputs = {"student": {"logits": np.zeros((2, 2), np.float32)}}
+    logits = np.zeros((2, 2), np.float32)
+    decided = {"student": classification.decide({"logits": logits}, data)}
     rows = {"text": texts, "labels": labels}
-    found = describe_samples(classification.TASK, data, rows, outputs, [0, 1])
+    found = describe_samples(classification.TASK, data, rows, decided, [0, 1])
     assert found[0]["known"][0] == {"name": "text", "text": "für <b> & dich"}
     assert len(found[1]["known"][0]["text"]) == 300
 
@@ -69,7 +73,8 @@ def test_a_segmenters_sample_shows_the_map_and_every_models_map() -> None:
     logits = np.zeros((3, 2, 2, 2), np.float32)
     logits[:, 1] = 1.0
     rows = {"images": PIXELS[:, :2, :2], "maps": maps}
-    found = describe_samples(segmentation.TASK, data, rows, {"student": {"logits": logits}}, [1])
+    decided = {"student": segmentation.decide({"logits": logits[[1]]}, data)}
+    found = describe_samples(segmentation.TASK, data, rows, decided, [1])
     _, known = found[0]["known"]
     assert (pixels_of(known)[0, 0] == 0).all() and (pixels_of(known)[1, 1] == 255).all()
     (says,) = found[0]["says"]
