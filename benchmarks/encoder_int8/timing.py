@@ -55,62 +55,76 @@ FILES = (
 )
 
 
-def run_all(work: Path, held: list[NDArray], rounds: int) -> list[dict[str, Any]]:
-    """A row a file: agreement with the float file's vectors, and times at each length, each with the ratio to the
-    fastest peer of its engine, taken round by round."""
-    files = [one for one in FILES if (work / one.path).exists()]
-    asks = {one: _open(work, one) for one in files}
-    want = _vectors(asks[FILES[0]], held)
+def agreements(work: Path, held: list[NDArray]) -> list[dict[str, Any]]:
+    """A row a file: its size, and its agreement with the float file's vectors."""
+    want = _vectors(_open(work, FILES[0]), held)
     rows = []
-    for one in files:
+    for one in present(work):
         size = (work / one.path).stat().st_size
         if one.path.endswith(".xml"):
             size += (work / one.path).with_suffix(".bin").stat().st_size
         rows.append(
             {"engine": one.engine, "file": one.name, "megabytes": round(size / 1e6, 1)}
-            | sentences.agreement(_vectors(asks[one], held), want)
+            | sentences.agreement(_vectors(_open(work, one), held), want)
         )
-    for length, calls in LENGTHS.items():
-        times = _time(asks, length, calls, rounds)
-        for one, row in zip(files, rows, strict=True):
-            row[f"{length} tokens"] = _summary(one, times)
     return rows
+
+
+def present(work: Path) -> list[File]:
+    """The files of the table that have been made."""
+    return [one for one in FILES if (work / one.path).exists()]
+
+
+def take_times(work: Path, rounds: int, seed: int) -> dict[str, list[float]]:
+    """Milliseconds a call of each file in this process, files in turns in another order every round: by length, in
+    the order of `present`."""
+    asks = [_open(work, one) for one in present(work)]
+    draw = np.random.default_rng(seed)
+    found = {}
+    for length, calls in LENGTHS.items():
+        ids = draw.integers(1000, 30000, (1, length))
+        for ask in asks:
+            for _ in range(WARM_UP):
+                ask(ids)
+        times = np.empty((rounds, len(asks)))
+        for row in times:
+            for at in draw.permutation(len(asks)):
+                begun = time.perf_counter()
+                for _ in range(calls):
+                    asks[at](ids)
+                row[at] = (time.perf_counter() - begun) * 1e3 / calls
+        found[str(length)] = np.median(times, axis=0).tolist()
+    return found
+
+
+def summarize(work: Path, starts: list[dict[str, list[float]]]) -> list[dict[str, Any]]:
+    """A row a file: its time at each length, and the ratio to the fastest int8 peer of its engine, start by start."""
+    files = present(work)
+    rows: list[dict[str, Any]] = [{} for _ in files]
+    for length in LENGTHS:
+        times = np.array([one[str(length)] for one in starts])
+        for at, one in enumerate(files):
+            best = min(
+                _peers(files, one.engine), key=lambda other: float(np.median(times[:, other]))
+            )
+            ratios = times[:, at] / times[:, best]
+            rows[at][f"{length} tokens"] = {
+                "ms": round(float(np.median(times[:, at])), 3),
+                "beside": files[best].name,
+                "ratio": round(float(np.median(ratios)), 3),
+                "ratio_of_starts": [round(float(each), 3) for each in sorted(ratios)],
+            }
+    return rows
+
+
+def _peers(files: list[File], engine: str) -> list[int]:
+    """Where the int8 files of others for an engine stand, or its float ones where there are none."""
+    others = [at for at, one in enumerate(files) if one.engine == engine and "ours" not in one.name]
+    return [at for at in others if not files[at].name.startswith("float")] or others
 
 
 def _vectors(ask: Ask, held: list[NDArray]) -> NDArray:
     return np.concatenate([ask(ids) for ids in held])
-
-
-def _time(asks: dict[File, Ask], length: int, calls: int, rounds: int) -> dict[File, NDArray]:
-    """Milliseconds a call, one number a round."""
-    draw = np.random.default_rng(length)
-    ids = draw.integers(1000, 30000, (1, length))
-    for ask in asks.values():
-        for _ in range(WARM_UP):
-            ask(ids)
-    times: dict[File, list[float]] = {one: [] for one in asks}
-    files = list(asks)
-    for _ in range(rounds):
-        for at in draw.permutation(len(files)):
-            begun = time.perf_counter()
-            for _ in range(calls):
-                asks[files[at]](ids)
-            times[files[at]].append((time.perf_counter() - begun) * 1e3 / calls)
-    return {one: np.array(each) for one, each in times.items()}
-
-
-def _summary(one: File, times: dict[File, NDArray]) -> dict[str, Any]:
-    peers = [other for other in times if other.engine == one.engine and "ours" not in other.name]
-    int8 = [other for other in peers if not other.name.startswith("float")]
-    best = min(int8 or peers, key=lambda other: float(np.median(times[other])))
-    ratios = times[one] / times[best]
-    low, middle, high = (round(float(np.quantile(ratios, at)), 3) for at in (0.1, 0.5, 0.9))
-    return {
-        "ms": round(float(np.median(times[one])), 3),
-        "beside": best.name,
-        "ratio": middle,
-        "ratio_10_to_90": [low, high],
-    }
 
 
 def _open(work: Path, one: File) -> Ask:
