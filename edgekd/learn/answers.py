@@ -103,7 +103,7 @@ def compute_outputs(
 
 def answer_batch(
     model: nn.Module,
-    inputs: tuple[NDArray[Any], ...],
+    inputs: tuple[Any, ...],
     precision: str,
     channels_last: bool,
 ) -> tuple[NDArray[np.float32], ...]:
@@ -114,13 +114,13 @@ def answer_batch(
 
 def run_batch(
     model: nn.Module,
-    inputs: tuple[NDArray[Any], ...],
+    inputs: tuple[Any, ...],
     precision: str,
     channels_last: bool,
 ) -> Outputs:
     """The same as tensors, where and in what precision the model gives them."""
     where = next(model.parameters()).device
-    tensors = [torch.from_numpy(each).to(where) for each in inputs]
+    tensors = [arithmetic.to_tensor(each, where) for each in inputs]
     tensors = [arithmetic.to_memory_format(each, channels_last) for each in tensors]
     dtype = arithmetic.AUTOCAST[precision]
     with torch.no_grad(), torch.autocast(where.type, dtype, enabled=dtype is not None):

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import torch
@@ -21,6 +23,10 @@ from edgekd.learn import model_inputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import TrainingPrecision
+from edgekd.learn.views.image_tensors import PendingImages
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 AUTOCAST: dict[str, torch.dtype | None] = {
@@ -31,6 +37,8 @@ AUTOCAST: dict[str, torch.dtype | None] = {
 MEASURED_STEPS = 4
 SMALL_VALUES = 256
 """Of one image, 16x16 in grey: up to it a batch of answers is too little work to be shared."""
+AHEAD_OF_ACCELERATOR = 2
+"""Threads that prepare batches while an accelerator learns or answers."""
 WORTH = 1.1
 """A variant is taken only if it is this much faster than the plainer ones before it."""
 SHARE, LEAST_S = 0.1, 2.0
@@ -97,11 +105,28 @@ def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def has_accelerator() -> bool:
+    """Return whether networks learn and answer on one."""
+    return choose_device().type != "cpu"
+
+
+def count_workers_ahead() -> int:
+    """Threads that prepare batches where nobody says how many: an accelerator waits for none; a CPU has no core to spare."""
+    return AHEAD_OF_ACCELERATOR if has_accelerator() else 0
+
+
 def to_device(values: Tensor, device: torch.device) -> Tensor:
     """Return `values` on `device`; the host does not wait until they have come to an accelerator."""
     if device.type != "cuda" or values.device.type == "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
+
+
+def to_tensor(values: NDArray[Any] | Tensor | PendingImages, device: torch.device) -> Tensor:
+    """Return what a batch holds as a tensor on `device`; what is pending is finished there."""
+    if isinstance(values, PendingImages):
+        return values.finish(device)
+    return to_device(values if isinstance(values, Tensor) else torch.from_numpy(values), device)
 
 
 def get_random_states() -> dict[str, Tensor]:

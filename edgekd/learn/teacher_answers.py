@@ -17,6 +17,7 @@ from edgekd.errors import InputError
 from edgekd.learn import answers
 from edgekd.learn import arithmetic
 from edgekd.learn import heap
+from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import prefetch
 from edgekd.learn.knowledge import filling
@@ -90,8 +91,7 @@ def _answer_all(
     ]
     turns = [planned[at : at + ranks.count()] for at in range(0, len(planned), ranks.count())]
     own = [turn[min(ranks.rank(), len(turn) - 1)] for turn in turns]
-    jobs = [functools.partial(samples.batch, *each) for each in own]
-    for turn, batch in zip(turns, prefetch(jobs, samples.needed_workers), strict=True):
+    for turn, batch in zip(turns, _prepare_ahead(samples, own), strict=True):
         given = answers.answer_batch(
             teacher, batch.inputs, resolved.precision, resolved.channels_last
         )
@@ -99,6 +99,15 @@ def _answer_all(
         parts = [ranks.gather_rows(each, sizes) for each in given]
         for number, (indices, view) in enumerate(turn):
             yield indices, view, tuple(part[number] for part in parts)
+
+
+def _prepare_ahead(
+    samples: Samples, wanted: Sequence[tuple[NDArray[np.int64], int]]
+) -> Iterator[Batch]:
+    """The batches of those indices and views, prepared while the teacher answers where cores are free for it."""
+    make = functools.partial(samples.batch, is_pending=arithmetic.has_accelerator())
+    jobs = [functools.partial(make, *each) for each in wanted]
+    return prefetch(jobs, samples.needed_workers or arithmetic.count_workers_ahead())
 
 
 def fill_knowledge(
@@ -192,8 +201,7 @@ def _build_ask(
     def ask(
         view: int, batches: Sequence[NDArray[np.int64]]
     ) -> Iterator[tuple[NDArray[np.float32], ...]]:
-        jobs = [functools.partial(samples.batch, indices, view) for indices in batches]
-        for batch in prefetch(jobs, samples.needed_workers):
+        for batch in _prepare_ahead(samples, [(indices, view) for indices in batches]):
             if in_step is not None:
                 in_step.ask()
             asked = (batch.inputs, resolved.precision, resolved.channels_last)

@@ -41,8 +41,9 @@ class Batch(NamedTuple):
     indices: NDArray[np.int64]
     """[B], into the training split."""
     view: int
-    inputs: tuple[NDArray[Any], ...]
-    """What the network takes, in its order: of an image float32 [B, C, H, W], normalised."""
+    inputs: tuple[Any, ...]
+    """What the network takes, in its order, arrays: of an image float32 [B, C, H, W], normalised; or `PendingImages`,
+    which `arithmetic.to_tensor` finishes where the network is."""
     targets: dict[str, NDArray[Any]]
     """By name; of one class a sample indices [B], or probabilities [B, C] where views mix samples."""
 
@@ -95,16 +96,18 @@ class Samples:
         kinds_alike = (*self.dataset.inputs.values(), *self.dataset.targets.values())
         return self.needed_workers > 0 and all(isinstance(e, Image | Label) for e in kinds_alike)
 
-    def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
-        """The samples at `indices` [B] through view number `view`."""
+    def batch(self, indices: NDArray[np.int64], view: int, *, is_pending: bool = False) -> Batch:
+        """The samples at `indices` [B] through view number `view`; pending, an accelerator does its part of it later."""
         this = View(self.views, self.seed, indices, view, len(self))
         masked = mask_samples(self.dataset, self.rows, indices, self.seed, view)
-        inputs: dict[str, NDArray[Any]] = {}
+        inputs: dict[str, Any] = {}
         for name, field in self.dataset.inputs.items():
             if name in masked:
                 inputs |= field.prepare(name, masked[name])
             else:
-                inputs |= views.view_field(name, field, self.rows[name], this)
+                inputs |= views.view_field(
+                    name, field, self.rows[name], this, is_pending=is_pending
+                )
         return Batch(indices, view, tuple(inputs.values()), self._targets(this, masked))
 
     def _targets(self, view: View, masked: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
@@ -127,10 +130,18 @@ def shuffle_samples(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def epoch_batches(
-    samples: Samples, *, epoch: int, batch_size: int, seed: int, start: int, workers: int
+    samples: Samples,
+    *,
+    epoch: int,
+    batch_size: int,
+    seed: int,
+    start: int,
+    workers: int,
+    is_pending: bool = False,
 ) -> Iterator[Batch]:
     """The whole batches of one epoch from number `start` on, prepared by `workers` threads; by one a core where
-    images are decoded and nobody says how many. Several ranks decode a share of a batch each, and give it to the others."""
+    images are decoded and nobody says how many. Several ranks decode a share of a batch each, and give it to the others;
+    other batches may be `is_pending`, so that an accelerator finishes them."""
     permutation = shuffle_samples(len(samples), seed, epoch)
     view = epoch % samples.views.count
     chosen = [
@@ -139,7 +150,8 @@ def epoch_batches(
     ][start:]
     is_shared = ranks.count() > 1 and samples.is_decoded_alike
     own = [np.split(rows, ranks.count())[ranks.rank()] for rows in chosen] if is_shared else chosen
-    jobs = [functools.partial(samples.batch, rows, view) for rows in own]
+    make = functools.partial(samples.batch, is_pending=is_pending and not is_shared)
+    jobs = [functools.partial(make, rows, view) for rows in own]
     prepared = prefetch(jobs, workers or samples.needed_workers)
     return map(_gather_batch, chosen, prepared) if is_shared else prepared
 

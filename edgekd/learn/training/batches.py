@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from edgekd.errors import InputError
@@ -15,9 +12,6 @@ from edgekd.learn.data.loader import Batch
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def require_full_batch(batch_size: int, samples: int) -> None:
@@ -59,20 +53,13 @@ def _fitting_size(samples: int) -> int:
 def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) -> TensorBatch:
     """A batch on the training device, images in the memory order of the arithmetic."""
     device = arithmetic.choose_device()
-    inputs = [arithmetic.to_device(_to_tensor(each), device) for each in batch.inputs]
+    inputs = [arithmetic.to_tensor(each, device) for each in batch.inputs]
     return TensorBatch(
         batch.indices,
         batch.view,
         tuple(arithmetic.to_memory_format(each, resolved.channels_last) for each in inputs),
-        {
-            name: arithmetic.to_device(_to_tensor(each), device)
-            for name, each in batch.targets.items()
-        },
+        {name: arithmetic.to_tensor(each, device) for name, each in batch.targets.items()},
         epoch,
         epochs,
         None if any(isinstance(each, Tensor) for each in batch.targets.values()) else batch.targets,
     )
-
-
-def _to_tensor(values: NDArray[Any] | Tensor) -> Tensor:
-    return values if isinstance(values, Tensor) else torch.from_numpy(values)

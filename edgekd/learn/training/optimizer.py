@@ -19,6 +19,9 @@ from edgekd.learn.settings import Training
 RATE = "rate_factor"
 """In a group of parameters: what their learning rate is of the training's."""
 
+FUSED = ("adam", "adamw", "sgd")
+"""Optimizers of which torch has one kernel for all parameters, on GPUs, too."""
+
 
 def build_optimizer(
     model: nn.Module,
@@ -33,7 +36,7 @@ def build_optimizer(
         model: whose parameters are moved, but for those that want no gradient.
         training: what the recipe says.
         factors: what a parameter's learning rate is of the training's; 1 where it is not there.
-        fused: whether SGD and AdamW move all parameters in one kernel, which rounds otherwise.
+        fused: whether those of `FUSED` move all parameters in one kernel, which rounds otherwise.
 
     Raises:
         InputError: if torch refuses a knob.
@@ -52,7 +55,7 @@ def build_optimizer(
             {"params": [p for p in alike if p.ndim <= 1], "weight_decay": 0.0, RATE: factor},
         ]
     if isinstance(training.optimizer, OptimizerSettings):
-        return _build_by_name(training.optimizer, groups, training.learning_rate)
+        return _build_by_name(training.optimizer, groups, training.learning_rate, fused=fused)
     one_kernel = True if fused else None  # None is torch's own choice
     if training.optimizer == "adamw":
         betas = (training.momentum, 0.999)
@@ -68,14 +71,20 @@ def build_optimizer(
 
 
 def _build_by_name(
-    choice: OptimizerSettings, groups: list[dict[str, Any]], learning_rate: float
+    choice: OptimizerSettings,
+    groups: list[dict[str, Any]],
+    learning_rate: float,
+    *,
+    fused: bool,
 ) -> torch.optim.Optimizer:
-    known = OPTIMIZERS[choice.name]
+    known, knobs = OPTIMIZERS[choice.name], dict(choice.knobs)
+    if fused and choice.name in FUSED:
+        knobs["fused"] = True
     if not known.decays:
         groups = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
     build = getattr(torch.optim, known.torch_name)
     try:
-        built: torch.optim.Optimizer = build(groups, lr=learning_rate, **choice.knobs)
+        built: torch.optim.Optimizer = build(groups, lr=learning_rate, **knobs)
     except ValueError as error:
         raise InputError(f"optimizer {choice.name}: {error}") from error
     return built

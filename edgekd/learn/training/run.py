@@ -15,7 +15,7 @@ from typing import cast
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.arithmetic import choose_device
+from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
@@ -26,9 +26,6 @@ from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.depth import LayerRates
 from edgekd.progress import Progress
-
-AHEAD_OF_ACCELERATOR = 2
-"""Threads that prepare batches while an accelerator learns."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,18 +61,17 @@ class TrainingRun:
         """The batches of an epoch from number `start` on."""
         source = self.batches
         if source is None:
-            of_samples = dp_sgd.private_batches if self.private else epoch_batches
-            source = functools.partial(of_samples, cast(Samples, self.samples))
+            samples = cast(Samples, self.samples)
+            source = functools.partial(
+                epoch_batches, samples, is_pending=arithmetic.has_accelerator()
+            )
+            if self.private:
+                source = functools.partial(dp_sgd.private_batches, samples)
         training = self.training
         return source(
             epoch=epoch,
             batch_size=training.batch_size,
             seed=self.seed,
             start=start,
-            workers=training.workers or _needed_workers(),
+            workers=training.workers or arithmetic.count_workers_ahead(),
         )
-
-
-def _needed_workers() -> int:
-    """Threads that prepare batches where nobody says how many: an accelerator waits for none; a CPU has no core to spare."""
-    return AHEAD_OF_ACCELERATOR if choose_device().type == "cuda" else 0

@@ -20,6 +20,8 @@ _HERE = "edgekd.learn.views"
 MODULES = {"image": f"{_HERE}.image", "map": f"{_HERE}.map"}
 """By kind of field: a module with ``apply_view(field, rows, view)`` and, where samples can be mixed,
 ``mix_share(field, view)``."""
+BEGUN = {"image": f"{_HERE}.image_tensors"}
+"""By kind of field: a module with ``begin_view(field, rows, view)``, of which an accelerator finishes the rest."""
 WORDS = {
     "image": (
         *("flip", "crop", "random_resized_crop", "color", "rand_augment", "affine", "erase"),
@@ -55,7 +57,9 @@ def find_misfit(
     return None
 
 
-def view_field(name: str, field: Field, rows: Rows, view: View) -> dict[str, NDArray[Any]]:
+def view_field(
+    name: str, field: Field, rows: Rows, view: View, *, is_pending: bool = False
+) -> dict[str, Any]:
     """A field of the samples of a view, prepared, by the names of its tensors.
 
     Args:
@@ -63,7 +67,10 @@ def view_field(name: str, field: Field, rows: Rows, view: View) -> dict[str, NDA
         field: what it is.
         rows: of the whole training split.
         view: which.
+        is_pending: whether what an accelerator can do is left to it, where there is such a part.
     """
+    if is_pending and field.kind in BEGUN:
+        return {name: importlib.import_module(BEGUN[field.kind]).begin_view(field, rows, view)}
     if field.kind in MODULES:
         return {name: _module(field).apply_view(field, rows, view)}
     return field.prepare(name, rows[view.indices])

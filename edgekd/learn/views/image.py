@@ -62,14 +62,35 @@ def mix_share(field: Field, view: View) -> NDArray[np.float32]:
 
 def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     words, place = view.words, (view.seed, view.indices, view.number)
-    part = words.random_resized_crop
+    images = image.normalise(change_pixels(read_pixels(rows, view), rows, view))
+    if words.affine is not None:
+        images = warp_images(images, words.affine, *place)
+    if words.erase:
+        images = erase_boxes(images, words.erase, *place)
+    return images
+
+
+def read_pixels(rows: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """The pixels [B, H, W, C] of a view's samples; of encoded images the parts that are cut out."""
+    part = view.words.random_resized_crop
     if part is not None and isinstance(rows, EncodedImages):
-        read: NDArray[np.uint8] = _read_parts(rows, part, view)
-    else:
-        read = rows[view.indices]
+        return _read_parts(rows, part, view)
+    return rows[view.indices]
+
+
+def is_cut_later(rows: NDArray[np.uint8], view: View) -> bool:
+    """Whether parts are cut out of the pixels that were read."""
+    return view.words.random_resized_crop is not None and not isinstance(rows, EncodedImages)
+
+
+def change_pixels(
+    read: NDArray[np.uint8], rows: NDArray[np.uint8], view: View
+) -> NDArray[np.uint8] | Images:
+    """What a view does to pixels, 0 to 255."""
+    words, place = view.words, (view.seed, view.indices, view.number)
     pixels: NDArray[np.uint8] | Images = shift_pixels(read, words, *place)
-    if part is not None and not isinstance(rows, EncodedImages):
-        places = crop_places(pixels.shape[1:3], part, *place)
+    if words.random_resized_crop is not None and is_cut_later(rows, view):
+        places = crop_places(pixels.shape[1:3], words.random_resized_crop, *place)
         pixels = _sample_images(pixels.astype(np.float32), places)
     if words.rand_augment is not None:
         from edgekd.learn.views.rand_augment import change_images
@@ -78,12 +99,7 @@ def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
         pixels = change_images(whole, words.rand_augment, *place)
     if words.color is not None:
         pixels = jitter_colors(pixels.astype(np.float32), words.color, *place)
-    images = image.normalise(pixels)
-    if words.affine is not None:
-        images = warp_images(images, words.affine, *place)
-    if words.erase:
-        images = erase_boxes(images, words.erase, *place)
-    return images
+    return pixels
 
 
 def _read_parts(rows: EncodedImages, words: RandomResizedCrop, view: View) -> NDArray[np.uint8]:
@@ -134,21 +150,33 @@ def sample_bilinear(image: Images, y: NDArray[np.float64], x: NDArray[np.float64
 def erase_boxes(
     images: Images, probability: float, seed: int, indices: NDArray[np.int64], view: int
 ) -> Images:
-    """A box of 2 to 20 % of the area set to 0, the mean colour of normalised images.
+    """The boxes of `draw_erased` set to 0, the mean colour of normalised images."""
+    tall, wide = draw_erased(images.shape[1:3], probability, seed, indices, view)
+    return np.where((tall[:, :, None] & wide[:, None, :])[..., None], np.float32(0), images)
+
+
+def draw_erased(
+    sides: tuple[int, ...],
+    probability: float,
+    seed: int,
+    indices: NDArray[np.int64],
+    view: int,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The rows [B, H] and columns [B, W] of a box of 2 to 20 % of the area; no rows where nothing is erased.
 
     Sides as in Random Erasing (Zhong et al. 2020, alg. 1) with aspect ratio 0.3 to 3.3.
     """
     chosen = draw_numbers(seed, indices, view, ERASE) < probability
     area = 0.02 + 0.18 * draw_numbers(seed, indices, view, ERASE + 1)
     aspect = np.exp(np.log(3.3) * (2 * draw_numbers(seed, indices, view, ERASE + 2) - 1))
-    box = _boxes(
-        images.shape[1:3],
+    tall, wide = _boxes(
+        sides,
         np.sqrt(area * aspect),
         np.sqrt(area / aspect),
         draw_numbers(seed, indices, view, ERASE + 3),
         draw_numbers(seed, indices, view, ERASE + 4),
     )
-    return np.where((box & chosen[:, None, None])[..., None], np.float32(0), images)
+    return tall & chosen[:, None], wide
 
 
 def _boxes(
@@ -157,15 +185,15 @@ def _boxes(
     wide: NDArray[np.float64],
     v: NDArray[np.float64],
     h: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Masks [B, H, W] of boxes: heights and widths as fractions, places uniform by v and h."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows [B, H] and columns [B, W] of boxes: heights and widths as fractions, places uniform by v and h."""
     inside = []
     for side, fraction, place in ((sides[0], tall, v), (sides[1], wide, h)):
         length = np.clip(np.round(fraction * side), 0, side)
         start = np.floor(place * (side - length + 1))
         steps = np.arange(side)
         inside.append((steps >= start[:, None]) & (steps < (start + length)[:, None]))
-    return np.asarray(inside[0][:, :, None] & inside[1][:, None, :])
+    return inside[0], inside[1]
 
 
 def mix_masks(
@@ -173,19 +201,33 @@ def mix_masks(
 ) -> NDArray[np.float32]:
     """Return what remains of the sample at each pixel, [B, H, W, 1]: one number for mixup, 0 or 1 in
     cutmix; its mean is the sample's share of the label."""
+    if views.mixup:
+        share = draw_shares(views, seed, indices, view)
+        mask = np.broadcast_to(share[:, None, None, None], (len(indices), *sides, 1))
+        return np.ascontiguousarray(mask, dtype=np.float32)
+    tall, wide = draw_pasted(views, sides, seed, indices, view)
+    return np.asarray(~(tall[:, :, None] & wide[:, None, :])[..., None], dtype=np.float32)
+
+
+def draw_shares(
+    views: Views, seed: int, indices: NDArray[np.int64], view: int
+) -> NDArray[np.float64]:
+    """How much of each sample is its own, [B], Beta distributed."""
     from scipy.special import betaincinv
 
     alpha = views.mixup or views.cutmix
-    share = betaincinv(alpha, alpha, draw_numbers(seed, indices, view, MIX))
-    if views.mixup:
-        mask = np.broadcast_to(share[:, None, None, None], (len(indices), *sides, 1))
-        return np.ascontiguousarray(mask, dtype=np.float32)
-    side = np.sqrt(1 - share)
-    box = _boxes(
+    return np.asarray(betaincinv(alpha, alpha, draw_numbers(seed, indices, view, MIX)))
+
+
+def draw_pasted(
+    views: Views, sides: tuple[int, ...], seed: int, indices: NDArray[np.int64], view: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The rows [B, H] and columns [B, W] of the box of another sample that cutmix pastes."""
+    side = np.sqrt(1 - draw_shares(views, seed, indices, view))
+    return _boxes(
         sides,
         side,
         side,
         draw_numbers(seed, indices, view, MIX + 1),
         draw_numbers(seed, indices, view, MIX + 2),
     )
-    return np.asarray(~box[..., None], dtype=np.float32)

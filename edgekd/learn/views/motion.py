@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NamedTuple
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +31,22 @@ TRIES = 10
 Pixel = TypeVar("Pixel", np.uint8, np.int64)
 
 
+def draw_shifts(
+    views: Views, sides: tuple[int, ...], seed: int, indices: NDArray[np.int64], view: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """How far each image of such sides is read from below and from the right of its corner, [B] pixels, and whether it is mirrored."""
+    down, right = (
+        ((draw_numbers(seed, indices, view, which) * (2 * views.crop + 1)).astype(np.int64))
+        - views.crop
+        for which in (CROP_Y, CROP_X)
+    )
+    mirrored = np.zeros(len(indices), bool)
+    if views.flip:
+        mirrored = draw_numbers(seed, indices, view, FLIP) < 0.5
+    # Beyond its own side an image is all padding, however far it moves.
+    return down.clip(-sides[0], sides[0]), right.clip(-sides[1], sides[1]), mirrored
+
+
 def shift_pixels(
     images: NDArray[Pixel],
     views: Views,
@@ -42,17 +59,9 @@ def shift_pixels(
     if not views.crop and not views.flip:
         return images
     count, height, width, channels = images.shape
-    # Beyond its own side an image is all padding, however far it moves.
     down, right = min(views.crop, height), min(views.crop, width)
-    top, left = (
-        (draw_numbers(seed, indices, view, which) * (2 * views.crop + 1)).astype(np.int64)
-        - views.crop
-        for which in (CROP_Y, CROP_X)
-    )
-    top, left = top.clip(-down, down) + down, left.clip(-right, right) + right
-    mirrored = np.zeros(count, bool)
-    if views.flip:
-        mirrored = draw_numbers(seed, indices, view, FLIP) < 0.5
+    top, left, mirrored = draw_shifts(views, (height, width), seed, indices, view)
+    top, left = top + down, left + right
     tall, wide = height + 2 * down, width + 2 * right
     padded = np.full((count, tall, wide, channels), padding, images.dtype)
     padded[:, down : down + height, right : right + width] = images
@@ -67,23 +76,65 @@ def shift_pixels(
     return moved
 
 
-def warp_places(
+class Warps(NamedTuple):
+    """Rotation, zoom and shift about the middle of images [H, W]; a place (y, x) is read at
+    (cos y + sin x, cos x - sin y), from the middle."""
+
+    cos: Places
+    """[B], of the angle, times the zoom."""
+    sin: Places
+    """[B]."""
+    y: Places
+    """[B, H], rows from the middle."""
+    x: Places
+    """[B, W], columns from the middle."""
+    middle: tuple[float, float]
+
+
+def draw_warps(
     sides: tuple[int, ...], affine: Affine, seed: int, indices: NDArray[np.int64], view: int
-) -> Iterator[tuple[Places, Places]]:
-    """Of each sample the rows and columns [H, W] at which rotation, zoom and shift about the middle read it; some lie
-    beyond its edges."""
+) -> Warps:
+    """Those of a view."""
     height, width = sides
     u = [2 * draw_numbers(seed, indices, view, AFFINE + k) - 1 for k in range(4)]
     angle = np.deg2rad(affine.degrees) * u[0]
     zoom = 1 / (1 + affine.scale * u[1])
     down, right = affine.translate * height * u[2], affine.translate * width * u[3]
     y0, x0 = (height - 1) / 2, (width - 1) / 2
-    for number, (cos, sin) in enumerate(
-        zip(zoom * np.cos(angle), zoom * np.sin(angle), strict=True)
-    ):
-        y = np.arange(height)[:, None] - y0 - down[number]
-        x = np.arange(width)[None, :] - x0 - right[number]
+    return Warps(
+        zoom * np.cos(angle),
+        zoom * np.sin(angle),
+        np.arange(height) - y0 - down[:, None],
+        np.arange(width) - x0 - right[:, None],
+        (y0, x0),
+    )
+
+
+def warp_places(
+    sides: tuple[int, ...], affine: Affine, seed: int, indices: NDArray[np.int64], view: int
+) -> Iterator[tuple[Places, Places]]:
+    """Of each sample the rows and columns [H, W] at which rotation, zoom and shift about the middle read it; some lie
+    beyond its edges."""
+    *drawn, (y0, x0) = draw_warps(sides, affine, seed, indices, view)
+    for cos, sin, rows, columns in zip(*drawn, strict=True):
+        y, x = rows[:, None], columns[None, :]
         yield cos * y + sin * x + y0, cos * x - sin * y + x0
+
+
+def draw_crops(
+    sides: tuple[int, ...],
+    words: RandomResizedCrop,
+    seed: int,
+    indices: NDArray[np.int64],
+    view: int,
+) -> tuple[Places, Places]:
+    """Of each sample the rows [B, H] and columns [B, W] at which a part of it is read that is scaled to its size."""
+    height, width = sides
+    parts = np.array(draw_parts(sides, words, seed, indices, view), np.float64).reshape(-1, 4)
+    top, left, tall, wide = (each[:, None] for each in parts.T)
+    y = ((np.arange(height) + 0.5) * tall / height - 0.5).clip(0, tall - 1) + top
+    x = ((np.arange(width) + 0.5) * wide / width - 0.5).clip(0, wide - 1) + left
+    return y, x
 
 
 def crop_places(
@@ -94,10 +145,7 @@ def crop_places(
     view: int,
 ) -> Iterator[tuple[Places, Places]]:
     """Of each sample the rows and columns [H, W] at which a part of it is read that is scaled to its size."""
-    height, width = sides
-    for top, left, tall, wide in draw_parts(sides, words, seed, indices, view):
-        y = ((np.arange(height) + 0.5) * tall / height - 0.5).clip(0, tall - 1) + top
-        x = ((np.arange(width) + 0.5) * wide / width - 0.5).clip(0, wide - 1) + left
+    for y, x in zip(*draw_crops(sides, words, seed, indices, view), strict=True):
         yield tuple(np.broadcast_arrays(y[:, None], x[None, :]))  # type: ignore[misc]
 
 

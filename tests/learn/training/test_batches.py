@@ -13,12 +13,20 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn.arithmetic import to_device
 from edgekd.learn.data.loader import Batch
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
+from edgekd.learn.teacher_answers import fill_knowledge
+from edgekd.learn.teacher_answers import write_knowledge
 from edgekd.learn.training.batches import fit_batch
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
+from edgekd.learn.training.fit import fit
+from edgekd.learn.views.image_tensors import PendingImages
+from edgekd.progress import Silent
+from tests.learn.training.test_fit import assert_same
 from tests.learn.training.test_fit import run
+from tests.learn.training.test_fit import samples
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -80,7 +88,7 @@ def test_an_accelerator_is_given_pinned_copies_that_nobody_waits_for(
 def test_batches_are_prepared_ahead_of_an_accelerator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, said: int, want: int
 ) -> None:
-    monkeypatch.setattr("edgekd.learn.training.run.choose_device", lambda: torch.device(device))
+    monkeypatch.setattr("edgekd.learn.arithmetic.choose_device", lambda: torch.device(device))
     asked: list[int] = []
 
     def batches(**words: Any) -> Iterator[Batch]:
@@ -89,3 +97,35 @@ def test_batches_are_prepared_ahead_of_an_accelerator(
 
     list(run(tmp_path, training={"workers": said}, batches=batches).open_epoch(0, 0))
     assert asked == [want]
+
+
+def test_where_an_accelerator_finishes_views_the_same_is_learned_and_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything on the way to one and back, on the CPU: threads prepare, images come pending and are finished there."""
+    finished: list[int] = []
+    finish = PendingImages.finish
+
+    def counted(self: PendingImages, device: torch.device) -> torch.Tensor:
+        finished.append(len(self.own.pixels))
+        return finish(self, device)
+
+    monkeypatch.setattr(PendingImages, "finish", counted)
+    learned, stored = [], []
+    for there in (False, True):
+        monkeypatch.setattr("edgekd.learn.arithmetic.has_accelerator", lambda there=there: there)
+        made = run(tmp_path / str(there))
+        fit(made)
+        learned.append(made.model.state_dict())
+        path = tmp_path / f"{there}.npy"
+        write_knowledge(made.model, samples(), path, made.resolved, Silent())
+        folder = tmp_path / f"{there}-store"
+        folder.mkdir()
+        settings = KnowledgeSettings(encoding="fp16")
+        shards = fill_knowledge(
+            made.model, samples(), settings, {}, folder, made.resolved, Silent()
+        )
+        stored.append([path.read_bytes(), *(shards[name].read_bytes() for name in sorted(shards))])
+        assert finished.count(16) == 6 * 4 * there and (96 in finished) == there
+    assert_same(*learned)
+    assert stored[0] == stored[1]

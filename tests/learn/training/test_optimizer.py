@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -50,9 +52,15 @@ def test_every_optimizer_is_built_and_goes_on_from_its_checkpoint(name: str) -> 
     assert torch.equal(through.weight, stopped.weight)
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
-def test_a_fused_optimizer_moves_alike_and_goes_on_from_its_checkpoint(kind: str) -> None:
-    training = Training(optimizer=kind, learning_rate=0.05, weight_decay=0.1)
+@pytest.mark.parametrize(
+    "kind",
+    ["sgd", "adamw", {"name": "adamw", "eps": 1e-7}, {"name": "adam", "amsgrad": True}],
+    ids=str,
+)
+def test_a_fused_optimizer_moves_alike_and_goes_on_from_its_checkpoint(kind: Any) -> None:
+    training = Training.model_validate(
+        {"optimizer": kind, "learning_rate": 0.05, "weight_decay": 0.1}
+    )
     models = {}
     for name, fused in (("plain", False), ("fused", True), ("stopped", True)):
         torch.manual_seed(0)
