@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "modules",
         "callable_package",
     },
-    {"display", "files", "wire", "field", "plugins", "tokenizer"},
+    {"display", "files", "wire", "field", "scan", "plugins", "tokenizer"},
     {"sources", "fields", "splits", "launch", "tokenizer_difference"},
     {"settings", "dataset"},
     {"table", "signatures", "device", "value_info", "task", "task_check"},

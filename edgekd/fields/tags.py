@@ -16,6 +16,7 @@ from edgekd.field import form_text
 from edgekd.field import require
 from edgekd.field import require_names
 from edgekd.field import require_whole
+from edgekd.scan import find_first
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,9 +77,8 @@ def check_places(rows: Rows, where: str, below: int, ignored: int, what: str) ->
     if rows.values.ndim != 1:
         raise InputError(f"{where}: got {list(rows.values.shape)}, want one axis")
     values = np.asarray(rows.values)
-    wrong = ((values < 0) | (values >= below)) & (values != ignored)
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
+    at = find_first(values, lambda some: ((some < 0) | (some >= below)) & (some != ignored))
+    if at is not None:
         number = int(np.searchsorted(rows.offsets, at, side="right")) - 1
         raise InputError(
             f"{where}: got {what} {values[at]} in sample {number}, want 0 to {below - 1}, or {ignored} for none"

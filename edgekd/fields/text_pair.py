@@ -18,6 +18,7 @@ from edgekd.fields.tokens import Word
 from edgekd.fields.tokens import encode_text
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
+from edgekd.scan import find_first
 from edgekd.strict_json import decode_json
 
 if TYPE_CHECKING:
@@ -69,10 +70,11 @@ class TextPair(Tokens):
         """As `Tokens.check`; refuse other types."""
         if isinstance(rows, RaggedRows) and rows.values.dtype.kind == "i":
             most = self.vocabulary * self.types
-            wrong = (rows.values < 0) | (rows.values >= most)
-            if wrong.any():
-                got = rows.values[int(np.flatnonzero(wrong)[0])]
-                raise InputError(f"{where}: got token and type {got}, want 0 to {most - 1}")
+            at = find_first(rows.values, lambda some: (some < 0) | (some >= most))
+            if at is not None:
+                raise InputError(
+                    f"{where}: got token and type {rows.values[at]}, want 0 to {most - 1}"
+                )
             rows = self._divide(rows)[0]
         super().check(rows, where)
 

@@ -24,6 +24,7 @@ from edgekd.files import digest_bytes
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
+from edgekd.scan import find_first
 from edgekd.strict_json import decode_json
 from edgekd.tokenizer import FILE
 from edgekd.tokenizer import Tokenizer
@@ -164,9 +165,8 @@ class Tokens(Field):
                 f"{where}: got {lengths[at]} tokens in sample {at}, want 1 to {self.longest}"
             )
         values = np.asarray(rows.values)
-        beyond = (values < 0) | (values >= self.vocabulary)
-        if beyond.any():
-            at = int(np.flatnonzero(beyond)[0])
+        at = find_first(values, lambda some: (some < 0) | (some >= self.vocabulary))
+        if at is not None:
             number = int(np.searchsorted(rows.offsets, at, side="right")) - 1
             raise InputError(
                 f"{where}: got token {values[at]} in sample {number}, want 0 to {self.vocabulary - 1}"

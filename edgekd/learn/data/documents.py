@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import NamedTuple
 
 from edgekd import files as disk
 from edgekd.errors import InputError
-from edgekd.learn.data.blocks import Part
+from edgekd.learn.data.blocks import Parts
 from edgekd.learn.data.blocks import TokenStream
+from edgekd.learn.data.blocks import divide_parts
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.encoding import EncodedDocument
 from edgekd.learn.data.encoding import Encoding
+from edgekd.learn.data.hub_lists import find_name
+from edgekd.learn.data.hub_lists import list_local
 from edgekd.learn.data.lists import is_table
 from edgekd.learn.data.lists import list_files
 from edgekd.learn.data.lists import read_list
@@ -50,7 +54,7 @@ class Corpus(NamedTuple):
     """Documents as tokens."""
 
     stream: TokenStream
-    parts: dict[str, list[Part]]
+    parts: dict[str, Parts]
     """Which of it are of which split."""
     beside: TokenStream | None = None
     """The same documents in other tokens, if that was asked."""
@@ -61,6 +65,17 @@ class _Document(NamedTuple):
     split: str
     """Empty where the source says none."""
     where: str
+
+
+def list_documents(reference: str, data_dir: Path | None, allow_download: bool) -> list[Path]:
+    """The files of `list_texts`; none of a name on the hub (see `hub_lists.pins`).
+
+    Raises:
+        InputError: as `list_texts`, or if the hub may not be asked.
+    """
+    if find_name(reference, data_dir) is not None:
+        return list_local(reference, data_dir, allow_download)
+    return list_texts(reference, data_dir)
 
 
 def list_texts(reference: str, data_dir: Path | None) -> list[Path]:
@@ -117,15 +132,20 @@ def read_corpus(
         )
     encodings = [encoding] if beside is None else [encoding, beside]
     streams = [TokenStream(each.separator) for each in encodings]
-    of_split: dict[str, list[Part]] = {}
+    counts: Counter[str] = Counter()
     documents = _order_documents(_read_documents(reference, data_dir, text, on_broken, skipped))
     for split, encoded in _encode(documents, encodings):
         for stream, document in zip(streams, encoded, strict=True):
             stream.append(document)
-        of_split.setdefault(split, []).append(streams[0].parts[-1])
+        counts[split] += 1
+    of_split, first = {}, 0
+    for split, count in counts.items():  # documents come split by split
+        of_split[split] = streams[0].parts[first : first + count]
+        first += count
     if set(of_split) == {""}:
-        of_split = {name: parts for name, parts in streams[0].divide(*shares).items() if parts}
-    if not of_split.get("train"):
+        divided = divide_parts(of_split[""], *shares)
+        of_split = {name: parts for name, parts in divided.items() if len(parts)}
+    if "train" not in of_split:
         raise InputError(f"{reference}: got no text to train on, want some")
     return Corpus(streams[0], of_split, *streams[1:])
 

@@ -1,4 +1,4 @@
-"""Lists of texts on Hugging Face's hub: their Parquet files, of one commit, in edgekd's own cache."""
+"""Lists of texts on Hugging Face's hub: their files of one form and one commit, in edgekd's own cache."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from edgekd.learn.formats.records import find_list_suffix
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_package
 
-_NAME = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:/([\w-][\w.-]*))?")
+_NAME = re.compile(r"(?:hub:)?([\w-][\w.-]*/[\w-][\w.-]*)(?:/([\w-][\w.-]*))?")
 """``OWNER/NAME``, and the folder of one of its configurations."""
+PREFIX = "hub:"
+"""May stand before a name; then it is one, whatever lies here."""
 
 
 def find_name(reference: str, data_dir: Path | None) -> tuple[str, str] | None:
@@ -25,10 +27,12 @@ def find_name(reference: str, data_dir: Path | None) -> tuple[str, str] | None:
     Raises:
         InputError: if it is neither here nor can be such a name.
     """
+    found = _NAME.fullmatch(reference)
+    if found and reference.startswith(PREFIX):
+        return found[1], found[2] or ""
     try:
         locate(reference, data_dir)
     except InputError:
-        found = _NAME.fullmatch(reference)
         if found is None or find_list_suffix(Path(reference)):
             raise
         return found[1], found[2] or ""
@@ -53,7 +57,8 @@ def pins(
 
 def remote(*, reference: str, data_dir: Path | None = None, **_: Any) -> tuple[str, ...]:
     """What the hub would be asked for; nothing if the files are here."""
-    return () if find_name(reference, data_dir) is None else (f"hub:{reference}",)
+    name = find_name(reference, data_dir)
+    return () if name is None else (PREFIX + "/".join(filter(None, name)),)
 
 
 def list_local(reference: str, data_dir: Path | None, allow_download: bool) -> list[Path]:
@@ -68,11 +73,22 @@ def list_local(reference: str, data_dir: Path | None, allow_download: bool) -> l
     return []
 
 
-def fetch(reference: str, data_dir: Path | None, allow_download: bool) -> str:
+def fetch(
+    reference: str,
+    data_dir: Path | None,
+    allow_download: bool,
+    suffixes: tuple[str, ...] = parquet.SUFFIXES,
+) -> str:
     """`reference` itself, or where the files of that name on the hub lie now.
 
+    Args:
+        reference: a path, or a name on the hub.
+        data_dir: the user's folder of data sets.
+        allow_download: whether the hub may be asked.
+        suffixes: of the files that are read.
+
     Raises:
-        InputError: if the hub may not be asked, or has no or too many Parquet files under that name.
+        InputError: if the hub may not be asked, or has no or too many of those files under that name.
         MachineError: if it cannot be reached.
     """
     name = find_name(reference, data_dir)
@@ -82,14 +98,10 @@ def fetch(reference: str, data_dir: Path | None, allow_download: bool) -> str:
     need_package("huggingface_hub", "hub", reference)
     repository, folder = name
     commit = hub.find_commit(repository)
-    inside = [
-        (path, size)
-        for path, size in hub.list_files(repository, commit)
-        if path.endswith(parquet.SUFFIXES) and (not folder or path.startswith(f"{folder}/"))
-    ]
+    inside = list_inside(name, commit, suffixes)
     total = sum(size for _, size in inside)
     if not inside or total > MOST_BYTES:
-        got = "no Parquet files" if not inside else f"{total} bytes of Parquet"
+        got = f"no {suffixes[0]} files" if not inside else f"{total} bytes of {suffixes[0]}"
         raise InputError(
             f"{reference}: got {got} on the hub, want at most {MOST_BYTES} bytes",
             hint="OWNER/NAME/FOLDER takes those of one folder alone",
@@ -98,10 +110,23 @@ def fetch(reference: str, data_dir: Path | None, allow_download: bool) -> str:
     return str(place / folder if folder else place)
 
 
+def list_inside(
+    name: tuple[str, str], commit: str, suffixes: tuple[str, ...]
+) -> list[tuple[str, int]]:
+    """The files of a name on the hub at a commit that have one of some suffixes, each with its bytes."""
+    repository, folder = name
+    return [
+        (path, size)
+        for path, size in hub.list_files(repository, commit)
+        if path.endswith(suffixes) and (not folder or path.startswith(f"{folder}/"))
+    ]
+
+
 def _need_leave(reference: str, data_dir: Path | None, allow_download: bool) -> None:
     if not allow_download:
+        hint = "a name on the hub needs --allow-download"
         try:
             locate(reference, data_dir)
         except InputError as error:
-            hint = "a name on the hub needs --allow-download"
             raise InputError(str(error), hint=hint) from error
+        raise InputError(f"{reference}: got no leave to use the network", hint=hint)

@@ -1,18 +1,14 @@
-"""Source `jsonl`: a file of JSON lines, each with a text and its label; tokens are the text's bytes."""
+"""Source `jsonl`: JSON lines, each with a text and its label, in a file or in several; tokens are the text's bytes."""
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import zlib
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekd import files as disk
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
@@ -23,9 +19,17 @@ from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.hub_lists import fetch
+from edgekd.learn.data.hub_lists import find_name
+from edgekd.learn.data.hub_lists import list_local
+from edgekd.learn.data.hub_lists import pins as pins
+from edgekd.learn.data.hub_lists import remote as remote
+from edgekd.learn.data.line_files import SUFFIXES
+from edgekd.learn.data.line_files import list_line_files
+from edgekd.learn.data.line_files import read_lines
+from edgekd.learn.data.line_files import read_parts
 from edgekd.learn.data.text_csv import find_label
 from edgekd.learn.data.text_csv import find_text
-from edgekd.learn.data.text_line import MOST_LINE_BYTES
 from edgekd.learn.data.text_line import NoLabelError
 from edgekd.learn.data.text_line import TextLine
 from edgekd.learn.data.text_line import parse_line
@@ -38,17 +42,13 @@ from edgekd.learn.source import Source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
 from edgekd.settings import Count
-from edgekd.units import bytes_text
 from edgekd.units import number_text
 
-MOST_BYTES = 2**29
-"""Of the whole file, unpacked."""
 MOST_CLASSES, MOST_SKIPPED = 100_000, 10_000
 """Classes of a file, and lines that are left out."""
 NO_NUMBER = -1
 """Of the class of a text that has no label."""
 USUAL_KEYS = "text", "label"
-_GZIP = b"\x1f\x8b"
 
 
 class _Samples:
@@ -71,14 +71,22 @@ class _Samples:
 
 
 def files(
-    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+    *,
+    reference: str,
+    tokenizer: str | None = None,
+    data_dir: Path | None = None,
+    allow_download: bool = False,
+    **_: Any,
 ) -> list[Path]:
-    """The file, and that of the tokenizer if there is one.
+    """The file, or those of a folder, and that of the tokenizer if there is one.
 
     Raises:
         InputError: if one is not there.
     """
-    return [locate(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    tokenizers = find_tokenizer(tokenizer, data_dir)
+    if find_name(reference, data_dir) is not None:
+        return [*list_local(reference, data_dir, allow_download), *tokenizers]
+    return [*(path for path, _ in list_line_files(locate(reference, data_dir))), *tokenizers]
 
 
 def read(
@@ -95,13 +103,14 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """The samples of the file `reference`, one a line: ``{"text": "...", "label": "..."}``; other keys are ignored.
+    """The samples of `reference`, one a line: ``{"text": "...", "label": "..."}``; other keys are ignored.
 
     A label is text or a whole number, in all lines alike; classes are sorted. Where lines have a key ``split``, all
     have it: train, validation or test. White space around a text is no part of it.
 
     Args:
-        reference: the file, plain or packed by gzip.
+        reference: a file, plain or packed by gzip; a folder of .jsonl and .ndjson files, whose names say of which split
+            they are; or the name of such a folder on the hub.
         text: key of the text; None takes ``text``, or tells it as `edgekd.learn.data.columns` does.
         second: key of another text, where two have one label: both are joined as the tokenizer does it, the longer cut first.
         label: key of the label; None takes ``label``, or tells it.
@@ -117,25 +126,26 @@ def read(
     require_known(on_broken)
     require_unlabelled(unlabelled)
     keep = unlabelled == "keep"
-    path = locate(reference, data_dir)
-    said = text, label
-    text, label = _find_keys(path, text, label)
+    path = locate(fetch(reference, data_dir, allow_download, SUFFIXES), data_dir)
+    said, parts = (text, label), list_line_files(path)
+    text, label = _find_keys(parts[0][0], text, label)
     encoding = open_encoding(tokenizer, data_dir)
     splits: dict[str | None, _Samples] = {}
     numbers: dict[str | int, int] = {}
-    lines: dict[tuple[str | None, int], int] = {}
+    lines: dict[tuple[str | None, int], str] = {}
     skipped: list[str] = []
     first: TextLine | None = None
     cut = 0
-    for number, data in enumerate(_read_lines(path), 1):
+    for where, split, data in read_parts(parts):
         try:
             line = parse_line(
                 data, text, label, encoding, longest, keep_unlabelled=keep, second=second
             )
+            line = line._replace(split=line.split or split)
             first = line if first is None or first.label is None else first
             require_alike(line, first, label)
         except (ValueError, RecursionError) as error:
-            message = f"{path}, line {number}: {error}"
+            message = f"{where}: {error}"
             if on_broken == "refuse":
                 more = f"; {KEEP_HINT}" if isinstance(error, NoLabelError) else ""
                 raise InputError(message, hint=SKIP_HINT + more) from error
@@ -151,10 +161,8 @@ def read(
             continue
         known = numbers.setdefault(line.label, len(numbers))
         if known >= MOST_CLASSES:
-            raise InputError(
-                f"{path}, line {number}: got one more class, want at most {MOST_CLASSES}"
-            )
-        lines.setdefault((line.split, known), number)
+            raise InputError(f"{where}: got one more class, want at most {MOST_CLASSES}")
+        lines.setdefault((line.split, known), where)
         splits.setdefault(line.split, _Samples()).append(line.tokens, known)
     if first is None:
         raise InputError(f"{path}: got no samples, want some")
@@ -189,7 +197,7 @@ def _find_keys(path: Path, text: str | None, label: str | None) -> tuple[str, st
         InputError: if several could be it.
     """
     rows: list[dict[str, Any]] = []
-    for data in itertools.islice(_read_lines(path), LOOKED_AT):
+    for data in itertools.islice(read_lines(path), LOOKED_AT):
         try:
             value = strict_json.loads(data)
         except (ValueError, RecursionError):
@@ -206,34 +214,8 @@ def _find_keys(path: Path, text: str | None, label: str | None) -> tuple[str, st
     return found, label or find_label(records, None, where, found)
 
 
-def _read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long, enough to show it.
-
-    Raises:
-        InputError: if it is no regular file, too large, or packed and broken.
-    """
-    with disk.open_regular(path) as file:
-        packed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        stream = gzip.GzipFile(fileobj=file) if packed else file
-        total, begins = 0, True
-        while True:
-            try:
-                part = stream.readline(MOST_LINE_BYTES + 1)
-            except (OSError, EOFError, zlib.error) as error:
-                raise InputError(f"{path}: cannot be read: {error}") from error
-            if not part:
-                return
-            total += len(part)
-            if total > MOST_BYTES:
-                raise InputError(f"{path}: got more than {bytes_text(MOST_BYTES)}, want less")
-            if begins:
-                yield part
-            begins = part.endswith(b"\n")
-
-
 def _require_trained(
-    numbers: dict[str | int, int], lines: dict[tuple[str | None, int], int], path: Path
+    numbers: dict[str | int, int], lines: dict[tuple[str | None, int], str], path: Path
 ) -> None:
     """Raises InputError for a class that other splits have and training lacks."""
     names = {number: label for label, number in numbers.items()}
@@ -243,7 +225,7 @@ def _require_trained(
     for (split, number), at in lines.items():
         if number not in trained:
             got = f"label {names[number]!r} of the {split} split"
-            raise InputError(f"{path}, line {at}: got {got}, want a class that is in training")
+            raise InputError(f"{at}: got {got}, want a class that is in training")
 
 
 def _describe(splits: dict[str | None, _Samples], classes: int) -> str:

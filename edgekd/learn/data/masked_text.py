@@ -10,15 +10,18 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
-from edgekd.field import from_rows
 from edgekd.fields.tags import IGNORED
 from edgekd.learn.data.blocks import count_tokens
 from edgekd.learn.data.documents import SplitShares
-from edgekd.learn.data.documents import list_texts
+from edgekd.learn.data.documents import list_documents
 from edgekd.learn.data.documents import read_corpus
 from edgekd.learn.data.encoding import TokenizerEncoding
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.hub_lists import fetch
+from edgekd.learn.data.hub_lists import pins as pins
+from edgekd.learn.data.hub_lists import remote as remote
+from edgekd.learn.formats.disk_array import DiskArray
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.settings import Count
@@ -28,14 +31,22 @@ from edgekd.units import number_text
 
 
 def files(
-    *, reference: str, tokenizer: str | None = None, data_dir: Path | None = None, **_: Any
+    *,
+    reference: str,
+    tokenizer: str | None = None,
+    data_dir: Path | None = None,
+    allow_download: bool = False,
+    **_: Any,
 ) -> list[Path]:
     """The file, or the texts anywhere below a folder; and the file of the tokenizer.
 
     Raises:
         InputError: if it is not there, or has no text or too many.
     """
-    return [*list_texts(reference, data_dir), *find_tokenizer(tokenizer, data_dir)]
+    return [
+        *list_documents(reference, data_dir, allow_download),
+        *find_tokenizer(tokenizer, data_dir),
+    ]
 
 
 def read(
@@ -81,6 +92,7 @@ def read(
         InputError: naming the file that is no UTF-8, or the row without a text; if there is too little text, or too much; if
             there is no mask token, or no token that could be masked.
     """
+    reference = fetch(reference, data_dir, allow_download)
     encoding = open_encoding(tokenizer, data_dir)
     if not isinstance(encoding, TokenizerEncoding):
         raise InputError(
@@ -147,11 +159,16 @@ def _find_asked(
     """The blocks between the tokens around a text, and the tokens of each that may be masked, `IGNORED` in the places of
     others; blocks without one are left out."""
     before, behind = (np.array(each, np.int32) for each in around)
-    texts = [np.concatenate([before, row, behind]) for row in blocks]
-    asked = [np.where(np.isin(row, special), np.int32(IGNORED), row) for row in texts]
-    kept = [number for number, row in enumerate(asked) if (row != IGNORED).any()]
-    none = np.zeros(0, np.int32)
+    texts, asked, lengths = DiskArray(np.int32), DiskArray(np.int32), [0]
+    for row in blocks:
+        text = np.concatenate([before, row, behind])
+        may_be = np.where(np.isin(text, special), np.int32(IGNORED), text)
+        if (may_be != IGNORED).any():
+            texts.extend(text)
+            asked.extend(may_be)
+            lengths.append(len(text))
+    offsets = np.cumsum(lengths, dtype=np.int64)
     return {
-        "text": from_rows([texts[number] for number in kept], none),
-        "masked_tokens": from_rows([asked[number] for number in kept], none),
+        "text": RaggedRows(texts.view(), offsets),
+        "masked_tokens": RaggedRows(asked.view(), offsets),
     }

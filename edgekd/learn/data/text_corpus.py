@@ -13,13 +13,11 @@ from edgekd.learn.data.blocks import count_tokens
 from edgekd.learn.data.blocks import find_cut
 from edgekd.learn.data.blocks import find_packed
 from edgekd.learn.data.documents import SplitShares
-from edgekd.learn.data.documents import list_texts
+from edgekd.learn.data.documents import list_documents
 from edgekd.learn.data.documents import read_corpus
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.hub_lists import fetch
-from edgekd.learn.data.hub_lists import find_name
-from edgekd.learn.data.hub_lists import list_local
 from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.paired_blocks import pair_blocks
@@ -46,9 +44,7 @@ def files(
     """
     named = [each for each in (tokenizer, blocks_by) if each]
     tokenizers = [path for each in named for path in find_tokenizer(each, data_dir)]
-    if find_name(reference, data_dir) is not None:
-        return [*list_local(reference, data_dir, allow_download), *tokenizers]
-    return [*list_texts(reference, data_dir), *tokenizers]
+    return [*list_documents(reference, data_dir, allow_download), *tokenizers]
 
 
 def read(

@@ -37,17 +37,21 @@ class ParquetRows(NamedTuple):
     """Image, label, and where they stand, for a message."""
 
 
-def split_files(folder: Path) -> dict[str, list[Path]]:
+def split_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, list[Path]]:
     """Data files below `folder` by split: ``train-00000-of-00001.parquet``, ``train/data.arrow``.
 
     Files that name no split are under ``""``.
+
+    Args:
+        folder: where they lie, at any depth.
+        suffixes: of those that are looked for.
 
     Raises:
         InputError: for a data file that is no regular file, or a link out of `folder`.
     """
     found: dict[str, list[Path]] = {}
     root = folder.resolve()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES):
+    for path in sorted(path for path in folder.rglob("*") if path.name.endswith(suffixes)):
         if path.name.startswith((".", "cache-")):
             continue
         if not path.is_file() or not path.resolve().is_relative_to(root):
@@ -58,7 +62,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
 def _split_name(path: Path) -> str:
     """A usual name among its folders or before its dash, else its folder, else that prefix."""
-    prefix, dash, _ = path.stem.partition("-")
+    prefix, dash, _ = path.name.removesuffix(".gz").rpartition(".")[0].partition("-")
     folders = path.parts[:-1]
     known = next((part for part in (*folders, prefix) if part in _SPLIT_NAMES), None)
     if known or folders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -21,12 +22,13 @@ from edgekd.learn.data import hub_lists
 from edgekd.learn.data import text_csv
 from tests.model_hub_example import COMMIT
 from tests.model_hub_example import serve_paths
+from tests.tokenizer_example import masked_pieces
 
 NAME = "someone/mails"
 READ = f"""
 import json, sys
 from edgekd.errors import EdgekdError
-from edgekd.learn.data import hub_lists, text_corpus, text_csv
+from edgekd.learn.data import hub_lists, jsonl, masked_text, text_corpus, text_csv
 from edgekd.fields.tokens import Tokens
 found = {{}}
 for reference in sys.argv[1:]:
@@ -39,6 +41,13 @@ for reference in sys.argv[1:]:
         found[reference] = [type(error).__name__, str(error), error.hint]
 corpus = text_corpus.read(reference="{NAME}", longest=4, allow_download=True)
 found["corpus"] = corpus.notes
+tokenizer = "tokenizer.json"
+words = dict(reference="hub:{NAME}", tokenizer=tokenizer, longest=6, allow_download=True)
+found["masked"] = masked_text.read(**words).notes
+found["masked files"] = [masked_text.files(**words) == [__import__("pathlib").Path(tokenizer)], masked_text.remote(**words)]
+lines = jsonl.read(reference="{NAME}", allow_download=True)
+found["lines"] = {{name: rows["labels"].tolist() for name, rows in lines.splits.items()}}
+found["lines files"] = [jsonl.files(reference="{NAME}", allow_download=True), jsonl.pins(reference="{NAME}", allow_download=True)]
 print(json.dumps(found))
 """
 
@@ -49,10 +58,16 @@ def parquet(**columns: list[Any]) -> bytes:
     return file.getvalue()
 
 
-TEXTS = {"text": ["win a prize now", "the meeting is at ten"] * 3, "label": ["spam", "ham"] * 3}
+TEXTS = {
+    "text": ["bob met the cat in rome", "the cat slept in oslo"] * 3,
+    "label": ["spam", "ham"] * 3,
+}
 FILES = {
     "data/train-00000-of-00001.parquet": parquet(**TEXTS),
-    "data/test-00000-of-00001.parquet": parquet(text=["see you at noon"], label=["ham"]),
+    "data/test-00000-of-00001.parquet": parquet(text=["bob left the cat in rome"], label=["ham"]),
+    "data/train.jsonl": b'{"text": "win", "label": "spam"}\n{"text": "ten", "label": "ham"}\n',
+    "data/dev.jsonl.gz": gzip.compress(b'{"text": "noon", "label": "ham"}\n'),
+    "data/notes.jsonl": b"{}",
     "README.md": b"about",
     "load.py": b"raise SystemExit",
 }
@@ -74,6 +89,7 @@ def serve(files: Mapping[str, bytes]) -> AbstractContextManager[tuple[str, list[
 
 def test_with_leave_the_parquet_files_of_one_commit_are_read(tmp_path: Path) -> None:
     asking = (NAME, f"{NAME}/data", f"{NAME}/other", "nobody/none")
+    (tmp_path / "tokenizer.json").write_bytes(masked_pieces())
     with serve(FILES) as (address, asked):
         environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf")}
         environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
@@ -86,13 +102,18 @@ def test_with_leave_the_parquet_files_of_one_commit_are_read(tmp_path: Path) -> 
     for reference in asking[:2]:
         assert found[reference] == [labels, {f"hub:{NAME}": COMMIT}, []]
     kind, said, hint = found[asking[2]]
-    assert kind == "InputError" and "got no Parquet files on the hub" in said and "FOLDER" in hint
+    assert kind == "InputError" and "got no .parquet files on the hub" in said and "FOLDER" in hint
     assert found[asking[3]][0] == "MachineError"
     assert "7 documents" in found["corpus"][0]
     fetched = {
         each.rpartition("/")[2] for each in asked if each.startswith("GET") and "resolve" in each
     }
-    assert fetched == {"train-00000-of-00001.parquet", "test-00000-of-00001.parquet"}
+    tables = {"train-00000-of-00001.parquet", "test-00000-of-00001.parquet"}
+    assert fetched == {*tables, "train.jsonl", "dev.jsonl.gz", "notes.jsonl"}
+    assert "7 documents" in found["masked"][0]
+    assert found["masked files"] == [True, [f"hub:{NAME}"]]
+    assert found["lines"] == {"train": [1, 0], "validation": [0]}
+    assert found["lines files"] == [[], {f"hub:{NAME}": COMMIT}]
 
 
 def test_without_leave_nobody_is_asked(tmp_path: Path) -> None:

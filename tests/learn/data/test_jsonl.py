@@ -13,6 +13,7 @@ import pytest
 from edgekd.errors import InputError
 from edgekd.learn import arrays
 from edgekd.learn.data import jsonl
+from edgekd.learn.data import line_files
 from edgekd.learn.source import Source
 from edgekd.learn.source import require_sound
 from edgekd.learn.view_settings import Views
@@ -140,8 +141,9 @@ def test_files_that_hold_nothing_of_use(tmp_path: Path) -> None:
         read(write(tmp_path, GOOD), on_broken="keep")
     with pytest.raises(InputError, match="want a file or folder"):
         read(tmp_path / "none.jsonl")
-    with pytest.raises(InputError, match="no regular file"):
-        read(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"got no file for training, want \.jsonl"):
+        read(tmp_path / "empty")
 
 
 def test_a_class_that_training_lacks_is_named_by_its_line(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_what_unpacks_to_more_than_is_read_is_refused(
 ) -> None:
     path = tmp_path / "texts.jsonl.gz"
     path.write_bytes(gzip.compress(GOOD + b"\n" + b"\n" * 5000))
-    monkeypatch.setattr(jsonl, "MOST_BYTES", 1000)
+    monkeypatch.setattr(line_files, "MOST_BYTES", 1000)
     with pytest.raises(InputError, match="got more than 1 kB, want less"):
         read(path, on_broken="skip")
 
@@ -208,3 +210,24 @@ def test_batches_of_a_file_pad_to_their_own_longest(tmp_path: Path) -> None:
         assert batch.inputs[1].sum(1).tolist() == lengths[numbers].tolist()
     for (tokens, mask), _ in arrays.draw_calibration(given, 20, 0).batches(3):
         assert tokens.shape[1] == mask.sum(1).max()
+
+
+def test_a_folder_of_files_says_the_splits_by_their_names(tmp_path: Path) -> None:
+    for name in ("train-0.jsonl", "train-1.jsonl.gz", "dev.ndjson", "notes.jsonl"):
+        line = GOOD if name == "train-0.jsonl" else OTHER
+        data = line + b"\n"
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    source = read(tmp_path)
+    assert texts(source, "train") == [("good", "a"), ("other", "b")]
+    assert texts(source, "validation") == [("other", "b")] and set(source.splits) == {
+        "train",
+        "validation",
+    }
+    assert [path.name for path in jsonl.files(reference=str(tmp_path))] == [
+        "dev.ndjson",
+        "train-0.jsonl",
+        "train-1.jsonl.gz",
+    ]
+    (tmp_path / "dev.ndjson").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"dev\.ndjson, line 1: got no JSON"):
+        read(tmp_path)

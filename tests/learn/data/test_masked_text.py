@@ -80,7 +80,9 @@ def test_blocks_alone_are_those_of_a_loop(seed: int) -> None:
     packed = stream.take(stream.parts, length, packed=True)
     starts = range(0, len(joined) // length * length, length)
     assert [row.tolist() for row in packed] == [joined[at : at + length] for at in starts]
-    assert len(stream.take([], length, packed=True)) == len(stream.take([], 3, packed=False)) == 0
+    none = stream.parts[:0]
+    assert len(stream.take(none, length, packed=True)) == 0
+    assert len(stream.take(none, 3, packed=False)) == 0
 
 
 def test_texts_without_a_token_that_can_be_masked_are_left_out(folder: Path) -> None:
