@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -106,11 +107,7 @@ def export(key: str, folder: Path, store: Path | None) -> None:
     from edgekd.errors import InputError
 
     found = open_store(store or run.default_store())
-    entries = [e for e in found.entries() if _is_knowledge(e) and e.key.startswith(key.lower())]
-    if len(entries) != 1:
-        hint = "give more of it" if entries else "see edgekd knowledge ls"
-        raise InputError(f"{key[:70]}: got {len(entries)} stored answers, want one", hint=hint)
-    entry = found.peek(entries[0].key)
+    entry = found.peek(_find_entry(found, key).key)
     if entry is None:
         raise InputError(f"{key[:70]}: its files are missing or changed", hint="build it again")
     if os.path.lexists(folder):
@@ -126,29 +123,71 @@ def export(key: str, folder: Path, store: Path | None) -> None:
 
 
 @command.command("verify")
-@click.argument("folder", type=FOLDER)
+@click.argument("answers", metavar="FOLDER | KEY")
+@shared.store
 @JSON
-def verify(folder: Path, as_json: bool) -> None:
-    """Check the answers in FOLDER, which `export` wrote, against their digests; change nothing."""
+def verify(answers: str, store: Path | None, as_json: bool) -> None:
+    """Check the answers in FOLDER, which `export` wrote, or those of KEY in the store, against their digests; change
+    nothing."""
+    from edgekd import run
     from edgekd.errors import BudgetMissed
-    from edgekd.learn.knowledge import layout
-    from edgekd.learn.knowledge.reading import find_broken_shards
-    from edgekd.learn.knowledge_settings import MANIFEST
     from edgekd.units import number_text
 
-    manifest = layout.read_manifest(folder / MANIFEST)
-    broken = find_broken_shards(folder, manifest)
+    is_key = re.fullmatch(r"[0-9a-fA-F]{4,64}", answers) and not Path(answers).exists()
+    if is_key:
+        broken, count = _check_entry(open_store(store or run.default_store()), answers)
+    else:
+        broken, count = _check_folder(Path(answers))
     if as_json:
-        print_json({"broken": broken, "shards": manifest.layout.shards})
+        print_json({"broken": broken, "shards": count})
     elif broken:
         for name in broken:
             echo(f"{name}: is missing or changed")
     else:
-        echo(f"all {number_text(manifest.layout.shards, 'shard')} verify")
+        echo(f"all {number_text(count, 'shard')} verify")
     if broken:
-        raise BudgetMissed(
-            f"{folder}: got {number_text(len(broken), 'broken shard')}", hint="export it again"
-        )
+        hint = "edgekd knowledge build makes what is broken anew" if is_key else "export it again"
+        message = f"{answers}: got {number_text(len(broken), 'broken shard')}"
+        raise BudgetMissed(message, hint=hint)
+
+
+def _check_folder(folder: Path) -> tuple[list[str], int]:
+    """The names of broken shards, and how many there are."""
+    from edgekd.learn.knowledge import layout
+    from edgekd.learn.knowledge.reading import find_broken_shards
+    from edgekd.learn.knowledge_settings import MANIFEST
+
+    manifest = layout.read_manifest(folder / MANIFEST)
+    return find_broken_shards(folder, manifest), manifest.layout.shards
+
+
+def _check_entry(store: Store, key: str) -> tuple[list[str], int]:
+    """The same of answers in the store; their manifest is looked at, too, but not counted."""
+    from edgekd.learn.knowledge_settings import MANIFEST
+    from edgekd.store.verification import digest_blob
+
+    blobs = _find_entry(store, key).files
+    broken = [
+        name
+        for name, blob in sorted(blobs.items())
+        if digest_blob(store.blob_path(blob.sha256)) != blob.sha256
+    ]
+    return broken, len(blobs) - (MANIFEST in blobs)
+
+
+def _find_entry(store: Store, key: str) -> StoreEntry:
+    """The stored answers whose key begins so.
+
+    Raises:
+        InputError: if there are none, or several.
+    """
+    from edgekd.errors import InputError
+
+    entries = [e for e in store.entries() if _is_knowledge(e) and e.key.startswith(key.lower())]
+    if len(entries) != 1:
+        hint = "give more of it" if entries else "see edgekd knowledge ls"
+        raise InputError(f"{key[:70]}: got {len(entries)} stored answers, want one", hint=hint)
+    return entries[0]
 
 
 def open_store(folder: Path) -> Store:

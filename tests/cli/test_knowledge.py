@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,25 @@ def test_nothing_is_exported_that_is_not_right(store: Store, tmp_path: Path, wha
     failed = run("export", name, folder, "--store", store.root)
     assert isinstance(failed.exception, InputError) and message[what] in str(failed.exception)
     assert what == "exists" or not folder.exists()
+
+
+def test_answers_in_the_store_verify_by_their_key_and_what_is_changed_is_named(
+    store: Store,
+) -> None:
+    array, shards = rows(store)
+    for row, told in ((array, "all 1 shard verify\n"), (shards, "all 3 shards verify\n")):
+        assert run("verify", row["key"][:12], "--store", store.root).stdout == told
+    entry = next(each for each in store.entries() if each.key == shards["key"])
+    path = store.blob_path(entry.files["shard-00001.rows"].sha256)
+    was = path.stat()
+    path.chmod(0o600)
+    path.write_bytes(bytes(was.st_size))
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))  # as a disk does it
+    failed = run("verify", shards["key"], "--store", store.root)
+    assert isinstance(failed.exception, BudgetMissed) and "build" in failed.exception.hint
+    assert failed.stdout == "shard-00001.rows: is missing or changed\n"
+    unknown = run("verify", "0" * 12, "--store", store.root)
+    assert isinstance(unknown.exception, InputError) and "got 0" in str(unknown.exception)
 
 
 def test_what_is_no_store_of_answers_is_refused(store: Store, tmp_path: Path) -> None:

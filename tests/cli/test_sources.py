@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -98,3 +102,29 @@ def test_running_text_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Once upon a time. " * 200)
     told = json.loads(run(str(tmp_path / "a.txt"), "--json"))
     assert told["source"] == "text-corpus" and told["tasks"] == ["language-modelling"]
+
+
+def test_photographs_of_several_sizes_in_shards_and_tables_get_a_side(tmp_path: Path) -> None:
+    sizes = [(40 + number, 36) for number in range(6)]
+    encoded = []
+    for size in sizes:
+        kept = io.BytesIO()
+        Image.new("RGB", size).save(kept, "PNG")
+        encoded.append(kept.getvalue())
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"part-{shard:03d}.tar", "w") as packed:
+            for number, data in enumerate(encoded[shard::2]):
+                for name, held in ((f"{number}.png", data), (f"{number}.cls", b"%d" % shard)):
+                    entry = tarfile.TarInfo(name)
+                    entry.size = len(held)
+                    packed.addfile(entry, io.BytesIO(held))
+    columns = {"image": encoded, "label": [0, 1, 0, 1, 0, 1]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    shards = str(tmp_path / "part-{000..001}.tar")
+    for place, source in ((shards, "webdataset"), (str(tmp_path / "a.parquet"), "huggingface")):
+        told = json.loads(run(place, "--json"))
+        assert (told["source"], told["splits"]) == (source, {"train": 6})
+        assert told["arguments"] == {"reference": place, "size": 32}
+        assert "40 x 36 to 45 x 36 pixels" in run(place)
+    with pytest.raises(InputError, match="part-007"):
+        run(str(tmp_path / "part-{007..009}.tar"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edgekd.errors import MachineError
 from edgekd.sweep import space as spaces
 from edgekd.sweep.study import SweepStudy
 from edgekd.sweep.study import open_study
+from tests import postgresql_example
 
 GRID = ("a=1,2,3", "b=x,y")
 
@@ -163,3 +165,22 @@ def test_without_optuna_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(MachineError, match="optuna is not installed") as caught:
         open_study(tmp_path / "x.sqlite3", "s")
     assert "edgekd[sweep]" in caught.value.hint and not list(tmp_path.iterdir())
+
+
+def test_a_study_in_postgresql_is_shared_taken_over_and_told_of_failures() -> None:
+    """Three of the tests above once more, in a process of their own."""
+    # Connections of processes that were forked or killed are closed by the collector.
+    ignored = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+    command = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", __file__]
+    command += [word for name in ignored for word in ("-W", f"ignore::{name}")]
+    with postgresql_example.open_database() as url:
+        done = subprocess.run(
+            [*command, "-k", "processes or failure_is or interrupted"],
+            env=os.environ | {STORAGE: url},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout[-2000:]

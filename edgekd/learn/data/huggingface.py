@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -15,7 +16,11 @@ from edgekd.learn import hub
 from edgekd.learn.data.image_rows import collect_encoded
 from edgekd.learn.data.image_rows import collect_pixels
 from edgekd.learn.data.image_storage import choose_encoded
+from edgekd.learn.data.survey import LOOKED_AT
+from edgekd.learn.data.survey import ImageSizes
+from edgekd.learn.data.survey import summarize_sizes
 from edgekd.learn.formats import parquet
+from edgekd.learn.formats.image import EncodedImage
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
@@ -164,6 +169,39 @@ def read(
         skipped=tuple(skipped),
         resize=resize,
     )
+
+
+def measure(
+    *,
+    reference: str,
+    train_split: str = "train",
+    image_column: str | None = None,
+    label_column: str | None = None,
+    data_dir: Path | None = None,
+    **_: Any,
+) -> ImageSizes | None:
+    """Sizes of the first images of the training split's files, from their heads; None of a name on the hub, and where
+    images are lists of numbers.
+
+    Raises:
+        InputError: as `read`, as far as it can be seen without decoding.
+    """
+    local, where = _local(reference, data_dir), f"huggingface:{reference}"
+    if local is None or train_split not in local:
+        return None
+    need_package("pyarrow", "hub", where)
+    columns = parquet.list_columns(local[train_split][0])
+    image_column = image_column or _find_column(columns, "image", IMAGE_COLUMNS, where)
+    label_column = label_column or _find_column(columns, "label", LABEL_COLUMNS, where)
+    rows = parquet.read_rows(local[train_split], image_column, label_column)
+    sizes = []
+    for image, _label, place in islice(rows.pairs, LOOKED_AT):
+        data = image.get("bytes") if isinstance(image, dict) else image
+        if isinstance(data, bytes):
+            with contextlib.suppress(InputError):
+                height, width = EncodedImage(data, place).size
+                sizes.append((width, height))
+    return summarize_sizes(sizes)
 
 
 def _local(reference: str, data_dir: Path | None) -> dict[str, list[Path]] | None:

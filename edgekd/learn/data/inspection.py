@@ -11,7 +11,9 @@ from typing import NamedTuple
 from edgekd import code
 from edgekd.errors import InputError
 from edgekd.learn.data import SOURCES
+from edgekd.learn.data.recognition import SHARDS
 from edgekd.learn.data.recognition import recognize_source
+from edgekd.learn.data.shard_layout import expand_range
 from edgekd.learn.data.source_text import drop_defaults
 from edgekd.learn.data.survey import Survey
 from edgekd.learn.data.survey import fit_arguments
@@ -62,7 +64,10 @@ def inspect_data(
     text = str(said["name"] if isinstance(said, dict) else said)
     reason, place = "", Path(text)
     if isinstance(said, str) and (text.partition(":")[0] not in SOURCES or place.exists()):
-        found = recognize_source(locate(text, data_dir))
+        first = next(expand_range(text))  # of shards-{000..127}.tar
+        found = recognize_source(locate(first, data_dir))
+        if first != text and found.source == "webdataset":
+            found = found._replace(reference=text, reason=SHARDS)
         said = text = found.text
         reason = found.reason
     try:
@@ -83,6 +88,8 @@ def inspect_data(
         images = (
             own(**lenient, **given) if own else measure_images(module.files(**lenient, **given))
         )
+    elif "size" in arguments and hasattr(module, "measure"):
+        images = module.measure(**lenient, **given)
     elif "size" in arguments:
         images = measure_images(module.files(**arguments, **given))
     sized = arguments if images is None else fit_arguments(arguments, images, text)

@@ -38,6 +38,7 @@ from edgekd.units import number_text
 
 WORD_COLUMNS = {".conll", ".conllu", ".conll03", ".iob", ".iob2", ".bio"}
 PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"}
+SHARDS = "shards of image files with labels"
 _MOST_FILES = 20_000
 _MOST_NAME = 40
 """Of a column: prose with commas has longer ones."""
@@ -233,7 +234,7 @@ def _recognize_without_images(path: Path, contents: _Contents) -> Recognition:
         return _recognize_file(path / (lists + arrays)[0])
     shards = sorted(path.rglob("*.tar")) if counts.get(".tar") else []
     if shards and not lists and _is_shard(shards[0]):
-        return Recognition("webdataset", str(path), "shards of image files with labels")
+        return Recognition("webdataset", str(path), SHARDS)
     packed = [name for name in contents.own if Path(name).suffix.lower() in PACKED]
     documents = sum(counts.get(suffix, 0) for suffix in TEXTS)
     tagged = [name for name in contents.own if Path(name).suffix.lower() in WORD_COLUMNS]
