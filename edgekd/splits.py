@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd import files
+from edgekd import units
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
@@ -62,9 +64,11 @@ def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> Non
             parts[name] = str(each.values.dtype), shape, each
         else:
             parts[name] = str(each.dtype), (len(order), *each.shape[1:]), each
+    forms = {name: part[:2] for name, part in parts.items()}
+    _require_room(path, forms)
     try:
         with path.open("wb") as file:
-            file.write(_header({name: part[:2] for name, part in parts.items()}))
+            file.write(_header(forms))
             for name in sorted(parts, key=lambda name: _place(name, parts[name][0])):
                 source = parts[name][2]
                 if name.endswith(OFFSETS):
@@ -77,6 +81,20 @@ def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> Non
                     )
     except OSError as error:
         raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _require_room(path: Path, forms: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+    """Raises MachineError unless the disk has room for arrays of those types and shapes."""
+    import numpy as np
+
+    need_bytes = sum(math.prod(shape) * np.dtype(kind).itemsize for kind, shape in forms.values())
+    free_bytes = shutil.disk_usage(path.parent).free
+    if free_bytes < need_bytes:
+        free, need = (units.bytes_text(each) for each in (free_bytes, need_bytes))
+        raise MachineError(
+            f"{path}: got {free} free, want {need} for the samples",
+            hint="free some space, or name a store on another disk: --store",
+        )
 
 
 def _pieces(rows: Rows, order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

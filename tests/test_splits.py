@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from safetensors.numpy import load_file
 from edgekd import field
 from edgekd import splits
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 
+disk_usage = type(shutil.disk_usage("/"))
 IMAGES = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2, 1)
 LABELS = np.array([0, 1, 0, 1, 1])
 TEXTS = field.from_rows(
@@ -35,6 +38,21 @@ def test_rows_come_back_in_the_order_that_was_asked_for(path: Path) -> None:
     assert (np.asarray(rows["images"]) == IMAGES[ORDER]).all()
     assert np.asarray(rows["labels"]).tolist() == [1, 0, 1]
     assert [row.tolist() for row in rows["texts"]] == [[0, 1, 2, 3, 4], [0, 1, 2], []]
+
+
+def test_a_disk_without_room_is_told_before_a_byte_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"images": IMAGES, "labels": LABELS, "texts": TEXTS}
+    need = 3 * 4 + 3 * 8 + (5 + 3 + 0) * 4 + 4 * 8  # images, labels, texts and their offsets
+    for free, has_room in ((need - 1, False), (need, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: disk_usage(0, 0, free))
+        if has_room:
+            splits.write(tmp_path / "train", rows, ORDER)
+            break
+        with pytest.raises(MachineError, match=f"got {free} B free, want {need} B for the samples"):
+            splits.write(tmp_path / "train", rows, ORDER)
+        assert not list(tmp_path.iterdir())
 
 
 def test_the_library_reads_the_same(path: Path) -> None:

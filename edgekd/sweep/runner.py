@@ -36,6 +36,7 @@ from edgekd.sweep.study import SweepStudy
 from edgekd.sweep.study import open_study
 from edgekd.sweep.turns import MachineTurns
 from edgekd.task import value_text
+from edgekd.units import number_text
 
 GRID_MOST = 64
 """Settings that are all tried where nobody says how many."""
@@ -148,8 +149,8 @@ def run_sweep(request: SweepRequest, progress: Progress) -> document.SweepDocume
         folder=folder / "locks",
     )
     how = "each" if study.is_grid else "by TPE"
-    seeds = len(request.space.repetitions())
-    progress.note(f"{study.most} settings ({how}), {seeds} runs of each, in {folder}")
+    seeds = number_text(len(request.space.repetitions()), "run")
+    progress.note(f"{number_text(study.most, 'setting')} ({how}), {seeds} of each, in {folder}")
     document.write(folder, document.summarize(name, request.space, study), base.name)
     while _try_setting(request, study, progress):
         pass
