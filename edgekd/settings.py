@@ -24,6 +24,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
+Depth = Annotated[int, Field(ge=1, le=10_000)]
+"""Layers of a network, of which building takes time even where they are narrow."""
 Whole = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 KNOB_TYPES: dict[str, object] = {
@@ -31,6 +33,7 @@ KNOB_TYPES: dict[str, object] = {
     "NonNegative": NonNegative,
     "Fraction": Fraction,
     "Count": Count,
+    "Depth": Depth,
     "Whole": Whole,
     "float": Annotated[float, Field(allow_inf_nan=False)],
     "int": int,

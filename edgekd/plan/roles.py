@@ -54,9 +54,11 @@ def is_quantized_file(recipe: Recipe) -> bool:
 
 
 def has_control(recipe: Recipe) -> bool:
-    """Return whether a control is trained: where more than labels teaches the student, unless the recipe wants none."""
+    """Return whether a control is trained: where more than the data's labels teaches the student, be it samples of its
+    teacher, unless the recipe wants none."""
+    synthesizes = recipe.synthesis is not None
     taught = (each for each in distillations(recipe.steps) if not each.is_recovery)
-    return recipe.control and any(each.is_taught for each in taught)
+    return recipe.control and any(each.is_taught or synthesizes for each in taught)
 
 
 def role_labels(recipe: Recipe) -> dict[str, str]:

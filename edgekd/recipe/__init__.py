@@ -101,6 +101,7 @@ class Recipe(Settings):
             self.learn,
             self.student,
             has_teacher=self.teacher is not None,
+            synthesizes=self.synthesis is not None,
             lengths_vary=self.answers_tokens,
             stores_places=self.knowledge is not None,
             own_texts={name for name, each in self.named_teachers.items() if each.texts},
@@ -220,6 +221,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
         synthesizes=recipe.synthesis is not None,
         limits_sizes=recipe.budget.speedup is not None and bool(recipe.measure.sizes),
     )
+    fault = fault or agreement.find_head_misfit(_models(recipe))
     fault = fault or privacy.find_fault(steps, recipe.student, recipe.views)
     fault = fault or agreement.find_knowledge_fault(recipe.knowledge, steps, ends)
     if ends is not None:

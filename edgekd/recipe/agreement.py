@@ -145,6 +145,24 @@ def find_model_misfit(models: Mapping[Key, NamedMember], ends: TaskEnds) -> Faul
     return None
 
 
+def find_head_misfit(models: Mapping[Key, NamedMember]) -> Fault | None:
+    """Find the first network of ours whose heads do not share out its width.
+
+    Args:
+        models: by their keys.
+    """
+    for key, model in models.items():
+        member = MODELS.get(model.name)
+        if member is None or member.package or member.plugin:
+            continue
+        knobs = model.arguments
+        heads, name = knobs.get("heads"), "dim" if "dim" in knobs else "width"
+        width = knobs.get(name)
+        if isinstance(heads, int) and isinstance(width, int) and width % heads:
+            return (*key, "heads"), f"got {heads}, want a divisor of {name} {width}"
+    return None
+
+
 def find_idle_view(views: Mapping[Key, Views], ends: TaskEnds) -> Fault | None:
     """Find the first word of views that changes no input, where the kinds of inputs are known.
 

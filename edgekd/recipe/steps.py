@@ -109,6 +109,7 @@ def resolve_steps(
     student: Student,
     *,
     has_teacher: bool = True,
+    synthesizes: bool = False,
     lengths_vary: bool = False,
     stores_places: bool = False,
     own_texts: Collection[str] = (),
@@ -120,12 +121,14 @@ def resolve_steps(
         student: the small model, and how it is trained where a step does not say.
         has_teacher: whether the recipe has one. Where it has none and a step names none, labels alone teach if the
             losses want no more; what was made smaller recovers by what it was; a quantized student hears itself.
+        synthesizes: whether samples are a teacher's, who then has said what it thinks: it is asked again where a loss
+            compares with its answers, or the step names it.
         lengths_vary: whether answers are as long as their texts: then teachers answer live.
         stores_places: unless the recipe says how an answer to one token is stored; layers are live anyway.
         own_texts: teachers that read other tokens of a text than the student: their answers to them are live, and what is
             quantized does not hear them unless it says so.
     """
-    steps = _resolve(learn, student, has_teacher)
+    steps = _resolve(learn, student, has_teacher, synthesizes)
     if not lengths_vary:
         return tuple(steps)
     settled = (_leave_out(step, own_texts) for step in steps)
@@ -167,7 +170,7 @@ def _ask_live(step: LearningStep, reason: str) -> LearningStep:
 
 
 def _resolve(
-    learn: Sequence[LearnStep], student: Student, has_teacher: bool
+    learn: Sequence[LearnStep], student: Student, has_teacher: bool, synthesizes: bool
 ) -> Iterator[LearningStep]:
     names = [words.step for words in learn]
     larger = (
@@ -177,7 +180,8 @@ def _resolve(
         label = name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
         key: Key = ("learn", number)
         if isinstance(words, DistilStep):
-            said = words if has_teacher else _without_teacher(words, THE_TEACHER)
+            is_asked = has_teacher and not synthesizes
+            said = words if is_asked else _without_teacher(words, THE_TEACHER)
             larger = (label,)
             yield _distillation(label, key, said, student, is_recovery=False)
         elif isinstance(words, QuantizeStep):
@@ -193,8 +197,8 @@ def _resolve(
 
 
 def _without_teacher(words: DistilStep, otherwise: tuple[str, ...]) -> DistilStep:
-    """A step of a recipe without a teacher: where it names none, nobody, if its losses compare with none, or else
-    `otherwise`."""
+    """A step of a recipe whose teacher has nothing to say beside labels: where it names none, nobody, if its losses compare
+    with none, or else `otherwise`."""
     if "teachers" in words.model_fields_set:
         return words
     read = {name for term in words.losses for name in needs(term.loss.find_member(LOSSES))}

@@ -107,3 +107,21 @@ def test_what_a_model_sees_is_in_every_step_that_builds_it(tmp_path: Path) -> No
     for label in ("control", "distil", "tune-student"):
         assert steps[label].settings.input.height == 6  # type: ignore[attr-defined]
     assert steps["teacher"].settings.input is None  # type: ignore[attr-defined]
+
+
+def test_a_teacher_whose_texts_are_learned_is_not_asked_again(tmp_path: Path) -> None:
+    """Sequence-level distillation (Kim and Rush 2016): the texts are what it says, and the control learns the data's."""
+    (tmp_path / "texts.txt").write_text("Once upon a time. " * 99)
+    corpus = {
+        "task": "language-modelling",
+        "data": {"source": f"text-corpus:{tmp_path / 'texts.txt'}"},
+        "teacher": {"model": "text-decoder"},
+        "student": {"model": "text-decoder"},
+        "synthesis": {"method": {"name": "prompted-texts", "prompt_tokens": 4}, "count": 10},
+    }
+    steps = planned(tmp_path, {"losses": ["cross-entropy"]}, **corpus)
+    assert steps["distil"].takes["train"] == ("synthesize", "train")
+    assert not any(name.startswith(("teacher", "knowledge")) for name in steps["distil"].takes)
+    assert "control" in steps and steps["control"].takes["train"][0] != "synthesize"
+    asked = planned(tmp_path, {"losses": ["cross-entropy", "forward-kl"]}, **corpus)
+    assert asked["distil"].takes["teacher_weights"] == ("teacher", "weights.safetensors")

@@ -299,6 +299,25 @@ def test_a_model_must_take_what_the_data_give(source: str, model: str, want: str
         recipes.load_mapping(said)
 
 
+@pytest.mark.parametrize(
+    ("source", "model", "want"),
+    [
+        ("jsonl:a.jsonl", {"name": "text-encoder", "width": 8, "heads": 3}, "divisor of width 8"),
+        ("jsonl:a.jsonl", {"name": "text-encoder", "width": 6}, "heads: got 4, want a divisor"),
+        ("digits", {"name": "vit-tiny", "heads": 5}, "want a divisor of dim"),
+        ("jsonl:a.jsonl", {"name": "text-encoder", "layers": 100_000}, "integer <= 10000"),
+    ],
+)
+def test_heads_and_depths_that_no_network_has(
+    source: str, model: dict[str, object], want: str
+) -> None:
+    said = {"name": "a", "student": {"model": model}, "data": {"source": source}}
+    said |= {"learn": [{"step": "distil", "scheme": "tf-kd", "losses": ["kd"]}]}
+    said |= {"targets": [{"runtime": "onnxruntime"}]}
+    with pytest.raises(InputError, match=want):
+        recipes.load_mapping(said)
+
+
 def test_kinds_of_fields_say_the_sizes_that_their_fields_have() -> None:
     for field in (
         bundle_example.IMAGE,

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgekd.interface import Interface
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 
 class _MLP(nn.Module):
@@ -33,7 +34,7 @@ class _MLP(nn.Module):
         return given if len(given) > 1 else given[0]
 
 
-def mlp(*, interface: Interface, width: Count = 64, depth: Count = 2) -> nn.Module:
+def mlp(*, interface: Interface, width: Count = 64, depth: Depth = 2) -> nn.Module:
     """Linear layers over all numbers of all inputs, and one more for each output.
 
     Args:

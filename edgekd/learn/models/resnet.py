@@ -15,6 +15,7 @@ from edgekd.learn.model import conv1x1
 from edgekd.learn.model import conv3x3
 from edgekd.learn.model import initialise
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 
 class _Block(nn.Module):
@@ -71,7 +72,7 @@ def resnet(
     channels: Count,
     height: Count,
     width: Count,
-    depth: Count = 20,
+    depth: Depth = 20,
     base: Count = 16,
     stem: Count | None = None,
 ) -> nn.Module:

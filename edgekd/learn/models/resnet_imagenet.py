@@ -13,6 +13,7 @@ from edgekd.learn.model import conv1x1
 from edgekd.learn.model import conv3x3
 from edgekd.learn.model import initialise
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 _WIDTHS = (64, 128, 256, 512)
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -86,7 +87,7 @@ class _ResNet(nn.Module):
 
 
 def resnet_imagenet(
-    *, classes: Count, channels: Count, height: Count, width: Count, depth: Count = 18
+    *, classes: Count, channels: Count, height: Count, width: Count, depth: Depth = 18
 ) -> nn.Module:
     """A residual network as published for photographs of 224 pixels; smaller ones give fewer places.
 

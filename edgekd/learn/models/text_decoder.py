@@ -8,13 +8,14 @@ from edgekd.learn.transformer import TransformerSizes
 from edgekd.learn.transformer import build_transformer
 from edgekd.learn.transformer import read_each
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 
 def text_decoder(
     *,
     vocabulary: Count,
     longest: Count,
-    layers: Count = 4,
+    layers: Depth = 4,
     width: Count = 128,
     heads: Count = 4,
 ) -> nn.Module:

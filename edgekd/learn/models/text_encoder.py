@@ -10,6 +10,7 @@ from edgekd.learn.transformer import read_direction
 from edgekd.learn.transformer import read_each
 from edgekd.learn.transformer import read_mean
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 
 def text_encoder(
@@ -18,7 +19,7 @@ def text_encoder(
     vocabulary: Count,
     longest: Count,
     types: Count = 1,
-    layers: Count = 4,
+    layers: Depth = 4,
     width: Count = 128,
     heads: Count = 4,
 ) -> nn.Module:
@@ -49,7 +50,7 @@ def text_tagger(
     classes: Count,
     vocabulary: Count,
     longest: Count,
-    layers: Count = 4,
+    layers: Depth = 4,
     width: Count = 128,
     heads: Count = 4,
 ) -> nn.Module:
@@ -77,7 +78,7 @@ def text_filler(
     *,
     vocabulary: Count,
     longest: Count,
-    layers: Count = 4,
+    layers: Depth = 4,
     width: Count = 128,
     heads: Count = 4,
 ) -> nn.Module:
@@ -106,7 +107,7 @@ def text_embedder(
     dimensions: Count,
     vocabulary: Count,
     longest: Count,
-    layers: Count = 4,
+    layers: Depth = 4,
     width: Count = 128,
     heads: Count = 4,
 ) -> nn.Module:

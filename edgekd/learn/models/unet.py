@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from edgekd.learn.model import conv3x3
 from edgekd.learn.model import initialise
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 
 class _Level(nn.Sequential):
@@ -58,7 +59,7 @@ def unet(
     height: Count,
     width: Count,
     base: Count = 16,
-    depth: Count = 3,
+    depth: Depth = 3,
 ) -> nn.Module:
     """A U-Net that doubles its channels with every halving.
 

@@ -13,6 +13,7 @@ from torch import nn
 from edgekd.learn.model import Sides
 from edgekd.learn.model import initialise
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 _CONVOLUTIONS: dict[int, tuple[int, ...]] = {
     8: (1, 1, 1, 1, 1),
@@ -65,7 +66,7 @@ def vgg(
     channels: Count,
     height: Count,
     width: Count,
-    depth: Count = 8,
+    depth: Depth = 8,
     base: Count = 64,
 ) -> nn.Module:
     """Five stages of 3x3 convolutions with 1, 2, 4, 8 and 8 times `base` channels.

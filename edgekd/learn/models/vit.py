@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 Shape = tuple[int, int, int]
 """Channels, height, width of an image."""
@@ -86,7 +87,7 @@ def vit(
     width: Count,
     patch: Count = 4,
     dim: Count = 96,
-    depth: Count = 6,
+    depth: Depth = 6,
     heads: Count = 3,
     expand: Count = 4,
 ) -> nn.Module:

@@ -13,6 +13,7 @@ from edgekd.learn.model import conv1x1
 from edgekd.learn.model import conv3x3
 from edgekd.learn.model import initialise
 from edgekd.settings import Count
+from edgekd.settings import Depth
 
 
 class _Block(nn.Module):
@@ -73,7 +74,7 @@ def wrn(
     channels: Count,
     height: Count,
     width: Count,
-    depth: Count = 16,
+    depth: Depth = 16,
     widen: Count = 2,
     base: Count = 16,
 ) -> nn.Module:
