@@ -191,6 +191,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     from edgekd import dataset
     from edgekd import splits
     from edgekd.learn import describe
+    from edgekd.learn.data.overlap import describe_overlap
     from edgekd.learn.formats.encoded_images import undo_decoding
     from edgekd.learn.source import require_sound
     from edgekd.learn.split import divide_samples
@@ -224,6 +225,8 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
         )
     except ValueError as error:
         raise InputError(f"{where}: {error}", hint="give each class more samples") from error
+    for note in describe_overlap(source, shares):
+        context.progress.note(note)
     found = describe.describe_fields(source, task, shares["train"].order, words, where)
     made = {name: context.folder / name for name in shares}
     for name, share in shares.items():

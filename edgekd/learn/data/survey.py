@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.learn.data.overlap import describe_overlap
+from edgekd.learn.data.overlap import whole_splits
 from edgekd.learn.formats.image import SUFFIXES
 from edgekd.learn.formats.image import read_size
 
@@ -90,7 +92,7 @@ def survey_source(source: Source, images: ImageSizes | None) -> Survey:
     """
     counts = {name: len(next(iter(rows.values()))) for name, rows in source.splits.items()}
     return Survey(
-        source.notes,
+        (*source.notes, *describe_overlap(source, whole_splits(source))),
         counts,
         {name: words.kind for name, words in source.fields.items()},
         _count_classes(source),
