@@ -19,7 +19,8 @@ def loads(data: bytes) -> Any:
         ValueError: if it is no UTF-8 JSON, names a key twice, or holds NaN or an infinity.
         RecursionError: if it is nested beyond what can be read.
     """
-    return json.loads(data, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+    text = data.decode("utf-8-sig")  # as bytes it might be UTF-16
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
 
 
 def decode_json(data: bytes) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd import errors
+from edgekd import strict_json
 from edgekd import units
 from edgekd.fields.image import Image
 
@@ -22,6 +23,12 @@ def test_exit_codes_stand_on_the_classes() -> None:
     for kind, code in codes.items():
         assert kind("x").exit_code == code
     assert errors.RunInterrupted("x", signal_number=15).exit_code == 143
+
+
+def test_json_is_utf_8_alone() -> None:
+    assert strict_json.loads(b"\xef\xbb\xbf[1]") == [1]
+    with pytest.raises(ValueError, match="utf-8"):
+        strict_json.loads("[1]".encode("utf-16"))
 
 
 def test_an_error_is_one_printable_line() -> None:

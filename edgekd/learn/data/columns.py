@@ -41,6 +41,8 @@ CHOICES = ("refuse", "keep")
 KEEP_HINT = (
     "unlabelled: keep, beside the source's name, lets a student learn of them what its teacher says"
 )
+MOST_CLASSES = 100_000
+"""Of a list."""
 MOST_LABEL = 200
 """Characters of a class's name."""
 LOOKED_AT = 200
@@ -93,6 +95,8 @@ def find_column(
         got = f"; {', '.join(found)}, which could all be it" if found else "; none that could be it"
         if found == columns[:8]:
             got = ", which could all be it"
+        if not columns:
+            raise InputError(f"{where}: {role}: got no column of plain values, want one")
         raise InputError(
             f"{where}: {role}: got the columns {', '.join(columns[:8])}{got}",
             hint=f"{role}: COLUMN, beside the source's name, says which",
@@ -238,6 +242,9 @@ def number_classes(
     trained = set(trained)
     names = {text for number in trained if (text := texts[number]) is not None}
     whole = all(re.fullmatch(r"-?[0-9]+", name) for name in names)
+    if len(names) > MOST_CLASSES:
+        got = f"{len(names):,} classes"
+        raise InputError(f"{path}: {column}: got {got}, want at most {MOST_CLASSES:,}")
     ordered = tuple(sorted(names, key=int) if whole else sorted(names))
     number_of: dict[str | None, int] = {name: i for i, name in enumerate(ordered)}
     for at, text in enumerate(texts):

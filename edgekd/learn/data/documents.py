@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ TEXTS = (".txt", ".md", ".rst", ".text")
 """Suffixes of files that are one document each."""
 MOST_FILES, MOST_BYTES = 100_000, 2**29
 """Of a folder, and of all its texts together."""
+_HALF = re.compile(r"[\ud800-\udfff]")
+"""Of a character; UTF-8 cannot hold it."""
 TOGETHER = 2**20
 """Bytes of texts that are encoded at once."""
 
@@ -173,6 +176,8 @@ def _read_documents(
             fault = str(document)
         elif not document.text.strip():
             fault = f"{document.where}: got no text, want some"
+        elif _HALF.search(document.text):
+            fault = f"{document.where}: got half a character, want text in UTF-8"
         if fault and on_broken == "refuse":
             raise InputError(fault, hint=SKIP_HINT)
         if fault:
@@ -192,12 +197,7 @@ def _order_documents(documents: Iterator[_Document]) -> list[tuple[str, bytes]]:
     none is held longer than that takes."""
     found = []
     for document in documents:
-        try:
-            data = document.text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{document.where}: got half a character, want text in UTF-8"
-            ) from error
+        data = document.text.encode()
         found.append((document.split, hashlib.sha256(data).digest(), data))
     found.sort(key=lambda each: each[:2])
     return [(split, data) for split, _, data in reversed(found)]

@@ -15,6 +15,7 @@ from edgekd.field import RaggedRows
 from edgekd.fields.label import UNLABELLED
 from edgekd.learn.data.columns import KEEP_HINT
 from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import MOST_CLASSES
 from edgekd.learn.data.columns import require_unlabelled
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
@@ -44,8 +45,8 @@ from edgekd.learn.source import require_known
 from edgekd.settings import Count
 from edgekd.units import number_text
 
-MOST_CLASSES, MOST_SKIPPED = 100_000, 10_000
-"""Classes of a file, and lines that are left out."""
+MOST_SKIPPED = 10_000
+"""Lines that are left out."""
 NO_NUMBER = -1
 """Of the class of a text that has no label."""
 USUAL_KEYS = "text", "label"

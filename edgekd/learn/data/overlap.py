@@ -16,6 +16,8 @@ from edgekd.units import number_text
 
 TEXTS = ("tokens", "text-pair")
 """Kinds of fields that are compared; of pictures copies are seldom alike to the byte."""
+BLOCKS = ("next-tokens", "masked-tokens")
+"""Beside these texts are pieces of a corpus, of which copies begin elsewhere: they are not compared."""
 LEAST = 0.01
 """Of a split's texts: fewer hardly move its score."""
 
@@ -27,7 +29,10 @@ def describe_overlap(source: Source, shares: Mapping[str, SplitShare]) -> list[s
         source: a sound one.
         shares: the samples of ``train`` and of the other splits.
     """
-    named = [name for name, words in source.fields.items() if words.kind in TEXTS]
+    kinds = {name: words.kind for name, words in source.fields.items()}
+    named = [name for name, kind in kinds.items() if kind in TEXTS]
+    if {*BLOCKS}.intersection(kinds.values()):
+        return []
     found = []
     for name in named[:1]:
         taken = {split: _digest_rows(source, name, share) for split, share in shares.items()}

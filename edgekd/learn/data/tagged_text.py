@@ -12,6 +12,7 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.field import from_rows
 from edgekd.fields.tags import IGNORED
+from edgekd.learn.data.columns import MOST_CLASSES
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.encoding import EncodedWords
 from edgekd.learn.data.encoding import Encoding
@@ -173,6 +174,8 @@ def _name_classes(chosen: dict[str, list[_Text]], path: Path) -> tuple[str, ...]
         InputError: if training has no text or one tag alone, or another split has a tag that it lacks.
     """
     trained = {tag for text in chosen.get("train", []) for tag in text.tags}
+    if len(trained) > MOST_CLASSES:
+        raise InputError(f"{path}: got {len(trained):,} tags, want at most {MOST_CLASSES:,}")
     if len(trained) < 2:
         got = ", ".join(sorted(trained)) or "no texts"
         raise InputError(f"{path}: got {got[:80]} to train on, want texts with two tags or more")

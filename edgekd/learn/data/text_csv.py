@@ -21,6 +21,7 @@ from edgekd.learn.data.columns import is_label
 from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
 from edgekd.learn.data.columns import require_unlabelled
+from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
@@ -41,6 +42,8 @@ from edgekd.settings import Count
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgekd.field import Rows
 
 LABELS = ("label", "class")
@@ -103,20 +106,16 @@ def read(
     others = [] if second is None else [find_column(records, "text", second, where)]
     text = find_text(records, text, where, without=others)
     label = find_label(records, label, where, text)
-    records, skipped = _drop_empty(records, (text, *others), path, on_broken)
-    records, dropped = drop_unlabelled(records, label, path, on_broken, unlabelled)
+    records, skipped = drop_unlabelled(records, label, path, on_broken, unlabelled)
+    encoding = open_encoding(tokenizer, data_dir)
+    records, encoded, dropped = _encode(
+        records, (text, *others), encoding, longest, path, on_broken
+    )
     skipped += dropped
     column, splits = find_splits(records, split, path, where)
     labels = [row.get(label) for row in records.rows]
     require_names((str(each) for each in labels if not is_missing(each)), where)
     classes, numbers = number_classes(labels, splits["train"], records, path, label)
-    encoding = open_encoding(tokenizer, data_dir)
-    encoded = [
-        encoding.encode(str(row[text]), longest)
-        if second is None
-        else encoding.encode_pair(str(row[text]), str(row[second]), longest)
-        for row in records.rows
-    ]
     tokens = [each for each, _ in encoded]
     cut = sum(is_cut for _, is_cut in encoded)
     rows: dict[str, dict[str, Rows]] = {
@@ -185,25 +184,60 @@ def find_label(records: Records, said: str | None, where: str, text: str) -> str
     return find_column(records, "label", said, where, is_label, without=others)
 
 
-def _drop_empty(
-    records: Records, texts: Sequence[str], path: Path, on_broken: str
-) -> tuple[Records, list[str]]:
+def _encode(
+    records: Records,
+    texts: Sequence[str],
+    encoding: Encoding,
+    longest: int,
+    path: Path,
+    on_broken: str,
+) -> tuple[Records, list[tuple[NDArray[np.int32], bool]], list[str]]:
+    """The rows that have text in the columns `texts`, their tokens, and what was left out.
+
+    Raises:
+        InputError: at the first row without, or with half a character, unless `on_broken` is ``skip``; or if all are so.
+    """
     skipped: list[str] = []
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
+    encoded: list[tuple[NDArray[np.int32], bool]] = []
     for number, row in enumerate(records.rows):
-        empty = [each for each in texts if not str(row.get(each, "")).strip()]
-        if not empty:
-            rows.append(row)
-            lines.append(records.lines[number])
+        try:
+            encoded.append(_encode_row(row, texts, encoding, longest))
+        except ValueError as error:
+            message = f"{records.where(path, number)}: {error}"
+            if on_broken == "refuse":
+                raise InputError(message, hint=SKIP_HINT) from error
+            skipped.append(message)
             continue
-        message = f"{records.where(path, number)}: {empty[0]}: got nothing, want it"
-        if on_broken == "refuse":
-            raise InputError(message, hint=SKIP_HINT)
-        skipped.append(message)
+        rows.append(row)
+        lines.append(records.lines[number])
     if not rows:
         raise InputError(f"{path}: got no samples, want some")
-    return records._replace(rows=rows, lines=lines), skipped
+    return records._replace(rows=rows, lines=lines), encoded, skipped
+
+
+def _encode_row(
+    row: dict[str, Any], texts: Sequence[str], encoding: Encoding, longest: int
+) -> tuple[NDArray[np.int32], bool]:
+    """
+    Raises:
+        ValueError: if there is no text of which a token is made.
+    """
+    for name in texts:
+        if not str(row.get(name, "")).strip():
+            raise ValueError(f"{name}: got nothing, want it")
+    written = [str(row[name]) for name in texts]
+    try:
+        if len(written) == 1:
+            found = encoding.encode(written[0], longest)
+        else:
+            found = encoding.encode_pair(written[0], written[1], longest)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{texts[0]}: got half a character, want text in UTF-8") from error
+    if not len(found[0]):
+        raise ValueError(f"{texts[0]}: got {written[0][:40]!r}, of which no token is made")
+    return found
 
 
 def _ragged(tokens: list[np.ndarray]) -> RaggedRows:

@@ -144,7 +144,10 @@ def _encode(
     for column in columns:
         if not isinstance(row.get(column), str) or not row[column].strip():
             raise ValueError(f"{column}: got {str(row.get(column))[:40]!r}, want text")
-        each, is_cut = encoding.encode(row[column], longest)
+        try:
+            each, is_cut = encoding.encode(row[column], longest)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{column}: got half a character, want text in UTF-8") from error
         if not len(each):
             raise ValueError(f"{column}: got no token, want some")
         tokens.append(each)

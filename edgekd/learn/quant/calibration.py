@@ -109,13 +109,19 @@ def _with_parameters(
 @contextmanager
 def disable_quantizers(module: fx.GraphModule) -> Iterator[None]:
     """Turn all quantizers off, and on again afterwards."""
-    everyone: list[ActivationQuantizer | WeightQuantizer | RowQuantizer] = [
+    with switch_off(find_quantizers(module)):
+        yield
+
+
+def find_quantizers(
+    module: fx.GraphModule,
+) -> list[ActivationQuantizer | WeightQuantizer | RowQuantizer]:
+    """All quantizers of a module."""
+    return [
         *insertion.find_activation_quantizers(module).values(),
         *insertion.find_row_quantizers(module).values(),
         *insertion.find_weight_quantizers(module).values(),
     ]
-    with switch_off(everyone):
-        yield
 
 
 def subsample(values: Tensor, count: int) -> Tensor:

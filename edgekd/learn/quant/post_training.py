@@ -160,7 +160,8 @@ def quantize(
     if correct:
         before = {name: value.detach().clone() for name, value in module.state_dict().items()}
         largest = max(few, key=lambda inputs: len(inputs[0]))
-        bias_correction.correct_biases(module, tuple(each[-CORRECTED:] for each in largest))
+        rows = tuple(each[-CORRECTED:] for each in largest)
+        bias_correction.correct_biases(module, rows, _find_mask(interface, rows))
         tried["bias correction"] = ask(module)
         corrected = tried["bias correction"] < tried[best]
         if not corrected:
@@ -171,6 +172,12 @@ def quantize(
     return QuantizedStart(
         module, best, undone, evened, chosen, harmful, in_float, counted, corrected, tried, costs
     )
+
+
+def _find_mask(interface: Interface, inputs: Inputs) -> torch.Tensor | None:
+    """The mask [B, N] of a batch of texts; None where a model takes none."""
+    found = (rows for end, rows in zip(interface.inputs, inputs, strict=True) if end.kind == "mask")
+    return next(found, None)
 
 
 def _quantizers(module: nn.Module) -> Iterator[ActivationQuantizer | WeightQuantizer]:

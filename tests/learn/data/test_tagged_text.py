@@ -130,6 +130,12 @@ def test_columns_that_cannot_be_used(tmp_path: Path, text: str, says: str) -> No
         read(path)
 
 
+def test_tags_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagged_text, "MOST_CLASSES", 2)
+    with pytest.raises(InputError, match="got 3 tags, want at most 2"):
+        read(write(tmp_path, {"tokens": ["a", "b", "c"], "tags": ["O", "X", "Y"]}))
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "train.conll"
     path.write_bytes(b"Ada O\n\xff\xfe O\n")

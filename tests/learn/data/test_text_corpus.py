@@ -172,6 +172,11 @@ def test_what_is_broken_is_left_out_where_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"b\.txt: got byte 0xff"):
         read(tmp_path, longest=8)
     assert len(read(tmp_path, longest=8, on_broken="skip").skipped) == 1
+    rows = tmp_path / "a.jsonl"
+    rows.write_text('{"text": "good text"}\n' * 30 + '{"text": "half \\ud800 of it"}\n')
+    with pytest.raises(InputError, match=r"a\.jsonl, line 31: got half a character"):
+        read(rows, longest=8)
+    assert len(read(rows, longest=8, on_broken="skip").skipped) == 1
 
 
 def test_nothing_outside_a_folder_is_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
+from edgekd.learn.data import columns
 from edgekd.learn.data import jsonl
 from edgekd.learn.data import text_csv
 from edgekd.learn.source import require_sound
@@ -41,6 +42,26 @@ def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
     path = write(tmp_path, "text,label", *(f"some words,{i}" for i in (10, 9, 10, 9)))
     names = text_csv.read(reference=path).fields["labels"].words["names"]
     assert names == ("9", "10")
+
+
+@pytest.mark.parametrize("second", [None, "more"])
+def test_half_a_character_is_named_or_left_out(tmp_path: Path, second: str | None) -> None:
+    path = tmp_path / "a.jsonl"
+    good = '{"text": "some words", "more": "and more", "label": "x"}\n'
+    path.write_text(good * 3 + '{"text": "half \\ud800 of", "more": "it all", "label": "x"}\n')
+    knobs: dict[str, str] = {} if second is None else {"text": "text", "second": second}
+    with pytest.raises(InputError, match="line 4: text: got half a character") as caught:
+        text_csv.read(reference=str(path), **knobs)
+    assert "on_broken" in caught.value.hint
+    source = text_csv.read(reference=str(path), **knobs, on_broken="skip")
+    assert len(source.skipped) == 1 and len(source.splits["train"]["text"]) == 3
+
+
+def test_classes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MOST_CLASSES", 2)
+    path = write(tmp_path, "text,label", *(f"some words,{i % 3}" for i in range(9)))
+    with pytest.raises(InputError, match="label: got 3 classes, want at most 2"):
+        text_csv.read(reference=path)
 
 
 def test_names_that_begin_with_dashes_are_no_numbers(tmp_path: Path) -> None:

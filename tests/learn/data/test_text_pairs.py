@@ -68,6 +68,7 @@ def test_a_list_may_say_its_splits_and_columns(tmp_path: Path) -> None:
     [
         ({"first": "a"}, "second: got 'None', want text"),
         ({"first": " ", "second": "b"}, "first: got ' ', want text"),
+        ({"first": "\ud800", "second": "b"}, "first: got half a character"),
         ({"first": 3, "second": "b"}, "first: got '3', want text"),
         ({"first": "a", "second": "b", "how": "much"}, "how: got 'much', want a number"),
     ],
