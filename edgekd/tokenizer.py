@@ -20,7 +20,7 @@ from typing import NamedTuple
 from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.tokenizer_parts import list_special
+from edgekd.tokenizer_parts import list_numbers
 from edgekd.tokenizer_parts import require_harmless
 from edgekd.units import number_text
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MOST_BYTES, MOST_TOKENS = 2**26, 2**24
-"""Of the file; of its vocabulary."""
+MOST_BYTES = 2**26
+"""Of the file."""
 FILE = "tokenizer.json"
 MASKS = ("[MASK]", "<mask>", "<|mask|>", "<mask_1>")
 """What they call the token that hides another."""
@@ -187,7 +187,7 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
         MachineError: if the library is not installed.
     """
     described = _read(data, where)
-    numbers = _list_numbers(described, where)
+    numbers = list_numbers(described, where)
     require_harmless(described, where)
     try:
         import tokenizers
@@ -264,37 +264,3 @@ def _read(data: bytes, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: model.dropout: got {str(model['dropout'])[:20]}, want none")
     value.setdefault("added_tokens", [])
     return value
-
-
-def _list_numbers(described: dict[str, Any], where: str) -> set[int]:
-    """The numbers of all tokens.
-
-    Raises:
-        InputError: if one has none, or there are none, or too many.
-    """
-    vocabulary, added = described["model"].get("vocab"), described["added_tokens"]
-    if isinstance(vocabulary, dict):
-        numbers = list(vocabulary.values())
-    elif isinstance(vocabulary, list):  # of Unigram, in their order
-        numbers = list(range(len(vocabulary)))
-    else:
-        got = type(vocabulary).__name__
-        raise InputError(f"{where}: model.vocab: got {got}, want the tokens with their numbers")
-    if not isinstance(added, list) or not all(isinstance(each, dict) for each in added):
-        raise InputError(f"{where}: added_tokens: want a list of tokens")
-    for each in added:
-        if type(each.get("id")) is not int:
-            named = str(each.get("content"))[:40]
-            raise InputError(f"{where}: added_tokens: got {named!r} without a number, want an id")
-        numbers.append(each["id"])
-    wrong = [each for each in numbers if type(each) is not int or not 0 <= each < MOST_TOKENS]
-    if wrong or not numbers:
-        got = str(wrong[0])[:40] if wrong else "no token"
-        raise InputError(f"{where}: model.vocab: got {got}, want numbers below {MOST_TOKENS}")
-    found = set(numbers)
-    processor = described.get("post_processor")
-    for name, number in list_special(processor):
-        if type(number) is not int or number not in found:
-            got = f"{name[:40]!r} with number {str(number)[:20]}"
-            raise InputError(f"{where}: post_processor: got {got}, want one of the vocabulary")
-    return found

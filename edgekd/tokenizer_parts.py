@@ -1,8 +1,10 @@
-"""The parts of a tokenizer.json around its model: whether they end in time and space, whatever text comes, and which tokens they add."""
+"""The parts of a tokenizer.json: the numbers of its tokens; whether what stands around its model ends in time and space, whatever
+text comes, and which tokens it adds."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,8 @@ from edgekd.errors import InputError
 
 MOST_PATTERN, MOST_DEPTH, MOST_GROWTH, MOST_PARTS = 2000, 16, 64, 64
 """Characters of a pattern; levels of a part; how often as long a text may become; parts of one kind."""
+MOST_TOKENS = 2**24
+"""Of a vocabulary."""
 _REPEATED_GROUP = re.compile(r"\)[*+{]|\\g")
 """A group that is repeated or calls itself: where it can match in two ways, a search takes exponential time."""
 
@@ -93,3 +97,42 @@ def list_special(processor: Any, deepest: int = MOST_DEPTH) -> Iterator[tuple[st
         numbers = each.get("ids") if isinstance(each, dict) else None
         for number in numbers if isinstance(numbers, list) else [None]:
             yield name, number
+
+
+def list_numbers(described: dict[str, Any], where: str) -> set[int]:
+    """The numbers of all tokens.
+
+    Raises:
+        InputError: if one has none, or that of another; or there are none, or too many.
+    """
+    vocabulary, added = described["model"].get("vocab"), described["added_tokens"]
+    if isinstance(vocabulary, dict):
+        numbers = list(vocabulary.values())
+    elif isinstance(vocabulary, list):  # of Unigram, in their order
+        numbers = list(range(len(vocabulary)))
+    else:
+        got = type(vocabulary).__name__
+        raise InputError(f"{where}: model.vocab: got {got}, want the tokens with their numbers")
+    if not isinstance(added, list) or not all(isinstance(each, dict) for each in added):
+        raise InputError(f"{where}: added_tokens: want a list of tokens")
+    for each in added:
+        if type(each.get("id")) is not int:
+            named = str(each.get("content"))[:40]
+            raise InputError(f"{where}: added_tokens: got {named!r} without a number, want an id")
+        numbers.append(each["id"])
+    wrong = [each for each in numbers if type(each) is not int or not 0 <= each < MOST_TOKENS]
+    if wrong or not numbers:
+        got = str(wrong[0])[:40] if wrong else "no token"
+        raise InputError(f"{where}: model.vocab: got {got}, want numbers below {MOST_TOKENS}")
+    if isinstance(vocabulary, dict) and len(set(vocabulary.values())) < len(vocabulary):
+        (twice, _), *_ = Counter(vocabulary.values()).most_common(1)
+        both = [token for token, number in vocabulary.items() if number == twice]
+        got = f"number {twice} for {both[0][:40]!r} and {both[1][:40]!r}"
+        raise InputError(f"{where}: model.vocab: got {got}, want one of its own for each")
+    found = set(numbers)
+    processor = described.get("post_processor")
+    for name, number in list_special(processor):
+        if type(number) is not int or number not in found:
+            got = f"{name[:40]!r} with number {str(number)[:20]}"
+            raise InputError(f"{where}: post_processor: got {got}, want one of the vocabulary")
+    return found

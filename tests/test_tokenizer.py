@@ -89,6 +89,10 @@ for _ in range(30):
         (change(pieces(), model__vocab={}, added_tokens=[]), "got no token"),
         (change(pieces(), model__vocab={"a": -1}), "model.vocab: got -1, want numbers below"),
         (change(pieces(), model__vocab={"a": 2**40}), "want numbers below"),
+        (
+            change(pieces(), model__vocab={"a": 0, "b": 1, "c": 1}),
+            "model.vocab: got number 1 for 'b' and 'c', want one of its own for each",
+        ),
         (change(pieces(), model__vocab={"a": "b"}), "model.vocab: got b, want numbers below"),
         (change(pieces(), added_tokens=[{"content": "[X]"}]), r"got '\[X\]' without a number"),
         (change(pieces(), added_tokens=3), "added_tokens: want a list"),

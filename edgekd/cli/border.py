@@ -180,6 +180,8 @@ def _ending(error: BaseException) -> CommandExit:
         return CommandExit(BROKEN_PIPE)
     if isinstance(error, OSError) and error.errno in REFUSALS:
         what = EdgekdError(str(error)).line()
+        if error.errno == errno.ENAMETOOLONG:
+            return CommandExit(2, f"got a name that no file has: {what[:200]}")
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return CommandExit(3, f"the disk is full: {what}" if full else f"the disk refuses: {what}")
     return _unexpected(error)

@@ -52,6 +52,11 @@ def own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 3, "the disk is full"),
         (OSError(errno.EROFS, "Read-only file system", "x"), 3, "the disk refuses: [Errno 30]"),
         (OSError(errno.EIO, "Input/output error"), 3, "the disk refuses"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a" * 999),
+            2,
+            "got a name that no file",
+        ),
         (OSError(errno.EBADF, "Bad file descriptor"), 4, "unexpected OSError"),
         (ValueError("v\nw"), 4, "unexpected ValueError: v w"),
     ],
