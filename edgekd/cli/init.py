@@ -197,7 +197,7 @@ class Interview:
         if key == "source":
             self.data = look_at_data(given, self.data_dir)
             found = self.data.inspection
-            self.notes = () if found is None else (*found.survey.notes, *_describe_skipped(found))
+            self.notes = () if found is None else _list_notes(found)
             for note in self.notes:
                 echo(note, err=True)
         if key == "weights" and given:
@@ -231,11 +231,12 @@ class Interview:
         )
 
 
-def _describe_skipped(found: Inspection) -> list[str]:
-    """What the recipe leaves out, by its first: ``left out: mails.jsonl, line 7: got no label; and 3 more``."""
-    skipped = found.survey.skipped
-    more = f"; and {len(skipped) - 1:,} more, see edgekd sources" if len(skipped) > 1 else ""
-    return [f"left out (on_broken: skip): {skipped[0]}{more}"] if skipped else []
+def _list_notes(found: Inspection) -> tuple[str, ...]:
+    """What was concluded, and what the recipe leaves out."""
+    from edgekd.learn.data.survey import describe_skipped
+
+    survey = found.survey
+    return (*survey.notes, *([describe_skipped(survey.skipped)] if survey.skipped else []))
 
 
 def _require_weights(said: str) -> None:

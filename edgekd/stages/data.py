@@ -32,7 +32,6 @@ from edgekd.stage import package_version
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import task_table
 from edgekd.tokenizer import FILE as TOKENIZER
-from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from edgekd.learn.source import Source
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model_file"
 """What the stage is given where samples have no labels: the file whose answers stand for them."""
-STUDENT, _MOST_NAMED = "student/", 5
+STUDENT = "student/"
 """Before the student's splits among the inputs; files that a note names."""
 
 
@@ -192,6 +191,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     from edgekd import splits
     from edgekd.learn import describe
     from edgekd.learn.data.overlap import describe_overlap
+    from edgekd.learn.data.survey import describe_skipped
     from edgekd.learn.formats.encoded_images import undo_decoding
     from edgekd.learn.source import require_sound
     from edgekd.learn.split import divide_samples
@@ -211,7 +211,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     for note in source.notes:
         context.progress.note(note)
     if source.skipped:
-        context.progress.note(_skipped_text(source.skipped))
+        context.progress.note(describe_skipped(source.skipped))
     counts = {name: len(next(iter(rows.values()))) for name, rows in source.splits.items()}
     try:
         shares = divide_samples(
@@ -285,12 +285,6 @@ def _read(config: DataConfig, context: Context) -> Source:
     with spell_out_hints(name, config.source.arguments):
         source: Source = read(**config.source.arguments, **given)
         return require_decodable(source, on_broken, context.progress.update)
-
-
-def _skipped_text(skipped: tuple[str, ...]) -> str:
-    left = len(skipped) - _MOST_NAMED
-    named = [*skipped[:_MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
-    return f"left out {number_text(len(skipped), 'file')}: {'; '.join(named)}"
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -17,12 +17,15 @@ from edgekd.learn.data.overlap import describe_overlap
 from edgekd.learn.data.overlap import whole_splits
 from edgekd.learn.formats.image import SUFFIXES
 from edgekd.learn.formats.image import read_size
+from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from edgekd.learn.source import Source
 
 LOOKED_AT = 200
 """Images whose size is read, evenly over all."""
+MOST_NAMED = 5
+"""Of what was left out."""
 SIDES = (32, 48, 64, 96, 128)
 """Sides of squares that are proposed; a larger one is the user's to ask for."""
 
@@ -100,6 +103,13 @@ def survey_source(source: Source, images: ImageSizes | None) -> Survey:
         source.skipped,
         _find_side(source, images),
     )
+
+
+def describe_skipped(skipped: Sequence[str]) -> str:
+    """``left out 7 files or samples: a.csv, line 3: ...; and 2 more``."""
+    left = len(skipped) - MOST_NAMED
+    named = [*skipped[:MOST_NAMED], *([f"and {left} more"] if left > 0 else [])]
+    return f"left out {number_text(len(skipped), 'file or sample', 'files or samples')}: {'; '.join(named)}"
 
 
 def _find_side(source: Source, images: ImageSizes | None) -> int | None:
