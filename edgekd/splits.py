@@ -35,6 +35,7 @@ TYPES = {
     "I16": "int16",
     "I32": "int32",
     "I64": "int64",
+    "U16": "uint16",
     "F16": "float16",
     "F32": "float32",
     "F64": "float64",
@@ -54,8 +55,31 @@ def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> Non
         MachineError: if the disk is full.
         ValueError: for a type of element that the format lacks.
     """
+    parts = _list_parts(rows, order)
+    _require_room(path, {name: part[:2] for name, part in parts.items()})
+    try:
+        with path.open("wb") as file:
+            _write_parts(file, parts, order)
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
 
-    parts: dict[str, tuple[str, tuple[int, ...], Any]] = {}
+
+def write_to(file: Any, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> None:
+    """As `write`, into a file that is open.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: as `write`.
+    """
+    _write_parts(file, _list_parts(rows, order), order)
+
+
+_Parts = dict[str, tuple[str, tuple[int, ...], Any]]
+"""Type, shape and rows of each array of a file, by its name."""
+
+
+def _list_parts(rows: Mapping[str, Rows], order: NDArray[np.int64]) -> _Parts:
+    parts: _Parts = {}
     for name, each in rows.items():
         if isinstance(each, RaggedRows):
             offsets = sum_lengths(each.lengths[order])
@@ -64,23 +88,19 @@ def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> Non
             parts[name] = str(each.values.dtype), shape, each
         else:
             parts[name] = str(each.dtype), (len(order), *each.shape[1:]), each
-    forms = {name: part[:2] for name, part in parts.items()}
-    _require_room(path, forms)
-    try:
-        with path.open("wb") as file:
-            file.write(_header(forms))
-            for name in sorted(parts, key=lambda name: _place(name, parts[name][0])):
-                source = parts[name][2]
-                if name.endswith(OFFSETS):
-                    file.write(source.tobytes())
-                    continue
-                for some in _pieces(source, order):
-                    chosen = source[some]
-                    file.write(
-                        (chosen.values if isinstance(chosen, RaggedRows) else chosen).tobytes()
-                    )
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
+    return parts
+
+
+def _write_parts(file: Any, parts: _Parts, order: NDArray[np.int64]) -> None:
+    file.write(_header({name: part[:2] for name, part in parts.items()}))
+    for name in sorted(parts, key=lambda name: _place(name, parts[name][0])):
+        source = parts[name][2]
+        if name.endswith(OFFSETS):
+            file.write(source.tobytes())
+            continue
+        for some in _pieces(source, order):
+            chosen = source[some]
+            file.write((chosen.values if isinstance(chosen, RaggedRows) else chosen).tobytes())
 
 
 def _require_room(path: Path, forms: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:

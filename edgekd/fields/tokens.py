@@ -165,11 +165,11 @@ class Tokens(Field):
                 f"{where}: got {lengths[at]} tokens in sample {at}, want 1 to {self.longest}"
             )
         values = np.asarray(rows.values)
-        at = find_first(values, lambda some: (some < 0) | (some >= self.vocabulary))
-        if at is not None:
-            number = int(np.searchsorted(rows.offsets, at, side="right")) - 1
+        place = find_first(values, lambda some: (some < 0) | (some >= self.vocabulary))
+        if place is not None:
+            number = int(np.searchsorted(rows.offsets, place, side="right")) - 1
             raise InputError(
-                f"{where}: got token {values[at]} in sample {number}, want 0 to {self.vocabulary - 1}"
+                f"{where}: got token {values[place]} in sample {number}, want 0 to {self.vocabulary - 1}"
             )
 
     def sizes(self) -> dict[str, int]:

@@ -160,6 +160,25 @@ class TokenStream:
         return found
 
 
+class SplitShares(NamedTuple):
+    """Shares of all tokens that are kept, together below 1."""
+
+    validation: float
+    """For choices."""
+    test: float
+    """For the report."""
+
+
+class Corpus(NamedTuple):
+    """Documents as tokens."""
+
+    stream: TokenStream
+    parts: dict[str, Parts]
+    """Which of it are of which split."""
+    beside: TokenStream | None = None
+    """The same documents in other tokens, if that was asked."""
+
+
 def divide_parts(parts: Parts, validation: float, test: float) -> dict[str, Parts]:
     """Share documents out as they stand: first training, then validation, then test; the two at a border are cut there.
 

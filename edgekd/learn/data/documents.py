@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from edgekd import files as disk
 from edgekd.errors import InputError
-from edgekd.learn.data.blocks import Parts
+from edgekd.learn.data.blocks import Corpus
+from edgekd.learn.data.blocks import SplitShares
 from edgekd.learn.data.blocks import TokenStream
 from edgekd.learn.data.blocks import divide_parts
 from edgekd.learn.data.columns import find_splits
@@ -23,6 +24,9 @@ from edgekd.learn.data.hub_lists import list_local
 from edgekd.learn.data.lists import is_table
 from edgekd.learn.data.lists import list_files
 from edgekd.learn.data.lists import read_list
+from edgekd.learn.data.spooled_corpus import read_spooled_corpus
+from edgekd.learn.data.spooled_texts import TextSpool
+from edgekd.learn.data.spooled_texts import list_spool
 from edgekd.learn.data.text_csv import find_text
 from edgekd.learn.formats import parquet
 from edgekd.learn.formats.records import SUFFIXES as LISTS
@@ -44,25 +48,6 @@ TOGETHER = 2**20
 """Bytes of texts that are encoded at once."""
 
 
-class SplitShares(NamedTuple):
-    """Shares of all tokens that are kept, together below 1."""
-
-    validation: float
-    """For choices."""
-    test: float
-    """For the report."""
-
-
-class Corpus(NamedTuple):
-    """Documents as tokens."""
-
-    stream: TokenStream
-    parts: dict[str, Parts]
-    """Which of it are of which split."""
-    beside: TokenStream | None = None
-    """The same documents in other tokens, if that was asked."""
-
-
 class _Document(NamedTuple):
     text: str
     split: str
@@ -78,7 +63,7 @@ def list_documents(reference: str, data_dir: Path | None, allow_download: bool) 
     """
     if find_name(reference, data_dir) is not None:
         return list_local(reference, data_dir, allow_download)
-    return list_texts(reference, data_dir)
+    return list_spool(reference, data_dir, lambda: list_texts(reference, data_dir))
 
 
 def list_texts(reference: str, data_dir: Path | None) -> list[Path]:
@@ -112,6 +97,7 @@ def read_corpus(
     on_broken: str,
     skipped: list[str],
     beside: Encoding | None = None,
+    spool: TextSpool | None = None,
 ) -> Corpus:
     """The documents of `reference` as tokens, shared out to the splits.
 
@@ -124,6 +110,7 @@ def read_corpus(
         on_broken: ``refuse`` or ``skip``.
         skipped: is told what is left out.
         beside: another encoding of the same documents, if they are wanted in both.
+        spool: what `reference` is, if that has been tokenized.
 
     Raises:
         InputError: naming what cannot be read; if there is no text to train on, or too much.
@@ -133,6 +120,13 @@ def read_corpus(
         raise InputError(
             f"validation, test: got {shares.validation:g} and {shares.test:g}, want shares above 0, together below 1"
         )
+    if spool is not None and beside is not None:
+        raise InputError(
+            f"{reference}: got a spool, want the texts themselves, for a teacher with its own tokenizer"
+        )
+    if spool is not None:
+        skipped += spool.skipped
+        return read_spooled_corpus(spool, encoding, shares)
     encodings = [encoding] if beside is None else [encoding, beside]
     streams = [TokenStream(each.separator) for each in encodings]
     counts: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from typing import Any
 from edgekd.errors import InputError
 from edgekd.learn import hub
 from edgekd.learn.data.lists import list_files
+from edgekd.learn.data.spooled_texts import list_spool
 from edgekd.learn.formats import parquet
 from edgekd.learn.formats.records import MOST_BYTES
 from edgekd.learn.formats.records import find_list_suffix
@@ -51,7 +52,7 @@ def pins(
     name = find_name(reference, data_dir)
     if name is None:
         return {}
-    _need_leave(reference, data_dir, allow_download)
+    require_leave(reference, data_dir, allow_download)
     return {f"hub:{name[0]}": hub.find_commit(name[0])}
 
 
@@ -68,8 +69,8 @@ def list_local(reference: str, data_dir: Path | None, allow_download: bool) -> l
         InputError: if there are none and the hub may not be asked.
     """
     if find_name(reference, data_dir) is None:
-        return list_files(reference, data_dir)
-    _need_leave(reference, data_dir, allow_download)
+        return list_spool(reference, data_dir, lambda: list_files(reference, data_dir))
+    require_leave(reference, data_dir, allow_download)
     return []
 
 
@@ -94,7 +95,7 @@ def fetch(
     name = find_name(reference, data_dir)
     if name is None:
         return reference
-    _need_leave(reference, data_dir, allow_download)
+    require_leave(reference, data_dir, allow_download)
     need_package("huggingface_hub", "hub", reference)
     repository, folder = name
     commit = hub.find_commit(repository)
@@ -122,7 +123,7 @@ def list_inside(
     ]
 
 
-def _need_leave(reference: str, data_dir: Path | None, allow_download: bool) -> None:
+def require_leave(reference: str, data_dir: Path | None, allow_download: bool) -> None:
     if not allow_download:
         hint = "a name on the hub needs --allow-download"
         try:

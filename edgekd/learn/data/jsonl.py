@@ -29,6 +29,9 @@ from edgekd.learn.data.line_files import SUFFIXES
 from edgekd.learn.data.line_files import list_line_files
 from edgekd.learn.data.line_files import read_lines
 from edgekd.learn.data.line_files import read_parts
+from edgekd.learn.data.spooled_rows import read_labelled
+from edgekd.learn.data.spooled_texts import find_spool
+from edgekd.learn.data.spooled_texts import list_spool
 from edgekd.learn.data.text_csv import find_label
 from edgekd.learn.data.text_csv import find_text
 from edgekd.learn.data.text_line import NoLabelError
@@ -87,7 +90,9 @@ def files(
     tokenizers = find_tokenizer(tokenizer, data_dir)
     if find_name(reference, data_dir) is not None:
         return [*list_local(reference, data_dir, allow_download), *tokenizers]
-    return [*(path for path, _ in list_line_files(locate(reference, data_dir))), *tokenizers]
+    place = locate(reference, data_dir)
+    listed = list_spool(reference, data_dir, lambda: [path for path, _ in list_line_files(place)])
+    return [*listed, *tokenizers]
 
 
 def read(
@@ -127,8 +132,13 @@ def read(
     require_known(on_broken)
     require_unlabelled(unlabelled)
     keep = unlabelled == "keep"
+    if (spool := find_spool(reference, data_dir)) is not None:
+        asked = {"text": text, "second": second, "label": label, "longest": longest}
+        usual = {"text": None, "second": None, "label": None, "longest": 256}
+        spool.require_same("jsonl", asked, usual)
+        return read_labelled(spool, spool.open_encoding(tokenizer, data_dir))
     path = locate(fetch(reference, data_dir, allow_download, SUFFIXES), data_dir)
-    said, parts = (text, label), list_line_files(path)
+    told, parts = (text, label), list_line_files(path)
     text, label = _find_keys(parts[0][0], text, label)
     encoding = open_encoding(tokenizer, data_dir)
     splits: dict[str | None, _Samples] = {}
@@ -175,7 +185,7 @@ def read(
     order = np.empty(len(classes), np.int64)
     order[[numbers[each] for each in classes]] = np.arange(len(classes))
     note = _describe(named, len(classes)) + describe_cut(cut, longest, encoding.unit)
-    if (text, label) not in (USUAL_KEYS, said):
+    if (text, label) not in (USUAL_KEYS, told):
         note = f"texts in key {text}, labels in {label}; {note}"
     most = max(max(samples.lengths) for samples in named.values())
     words = encoding.describe(most) if second is None else encoding.describe_pair(most)

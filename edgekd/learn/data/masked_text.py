@@ -11,8 +11,8 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.fields.tags import IGNORED
+from edgekd.learn.data.blocks import SplitShares
 from edgekd.learn.data.blocks import count_tokens
-from edgekd.learn.data.documents import SplitShares
 from edgekd.learn.data.documents import list_documents
 from edgekd.learn.data.documents import read_corpus
 from edgekd.learn.data.encoding import TokenizerEncoding
@@ -21,6 +21,7 @@ from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.hub_lists import fetch
 from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
+from edgekd.learn.data.spooled_texts import find_spool
 from edgekd.learn.formats.disk_array import DiskArray
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
@@ -93,7 +94,11 @@ def read(
             there is no mask token, or no token that could be masked.
     """
     reference = fetch(reference, data_dir, allow_download)
+    spool = find_spool(reference, data_dir)
     encoding = open_encoding(tokenizer, data_dir)
+    if spool is not None:
+        spool.require_same("masked-text", {"text": text}, {"text": None})
+        encoding = spool.open_encoding(tokenizer, data_dir)
     if not isinstance(encoding, TokenizerEncoding):
         raise InputError(
             "masked-text: got texts as bytes, which have no mask, want a tokenizer with one",
@@ -114,7 +119,14 @@ def read(
     special = tuple(sorted({*encoding.tokenizer.special, mask, *around[0], *around[1]}))
     skipped: list[str] = []
     corpus = read_corpus(
-        reference, data_dir, encoding, text, SplitShares(validation, test), on_broken, skipped
+        reference,
+        data_dir,
+        encoding,
+        text,
+        SplitShares(validation, test),
+        on_broken,
+        skipped,
+        spool=spool,
     )
     splits: dict[str, dict[str, RaggedRows]] = {}
     left = 0

@@ -19,12 +19,15 @@ from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.encoding import describe_cut
 from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
+from edgekd.learn.data.encoding import require_whole_characters
 from edgekd.learn.data.hub_lists import fetch
 from edgekd.learn.data.hub_lists import list_local
 from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import is_table
 from edgekd.learn.data.lists import read_list
+from edgekd.learn.data.spooled_rows import read_tagged
+from edgekd.learn.data.spooled_texts import find_spool
 from edgekd.learn.formats.records import JSON
 from edgekd.learn.formats.records import JSON_LINES
 from edgekd.learn.formats.records import find_list_suffix
@@ -97,6 +100,11 @@ def read(
             training lacks.
     """
     require_known(on_broken)
+    if (spool := find_spool(reference, data_dir)) is not None:
+        said = {"tokens": tokens, "tags": tags, "longest": longest}
+        usual = {"tokens": "tokens", "tags": "tags", "longest": 256}
+        spool.require_same("tagged-text", said, usual)
+        return read_tagged(spool, spool.open_encoding(tokenizer, data_dir))
     path = locate(fetch(reference, data_dir, allow_download), data_dir)
     if is_table(path) or find_list_suffix(path) in (*JSON_LINES, *JSON):
         records = read_list(path)
@@ -146,6 +154,20 @@ def _encode(
     Raises:
         ValueError: if a row is no text with a tag a word.
     """
+    words, named = parse_tags(row, tokens, tags)
+    try:
+        encoded = encoding.encode_words(words, longest)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return _Text(encoded, named, where)
+
+
+def parse_tags(row: dict[str, Any], tokens: str, tags: str) -> tuple[list[str], tuple[str, ...]]:
+    """The words of a row and the tag of each.
+
+    Raises:
+        ValueError: if it has none, or not as many of both; if one is no text.
+    """
     for key in (tokens, tags):
         if not isinstance(row.get(key), list) or not row[key]:
             raise ValueError(f"{key}: got {str(row.get(key))[:40]!r}, want a list of some")
@@ -159,12 +181,12 @@ def _encode(
     named = tuple(map(str, said))
     try:
         require_names(named, tags)
-        encoded = encoding.encode_words(words, longest)
+        require_whole_characters("".join(words))
     except InputError as error:
         raise ValueError(str(error)) from error
     except UnicodeEncodeError as error:
         raise ValueError(f"{tokens}: got half a character, want text in UTF-8") from error
-    return _Text(encoded, named, where)
+    return words, named
 
 
 def _name_classes(chosen: dict[str, list[_Text]], path: Path) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.learn.data.blocks import Blocks
+from edgekd.learn.data.blocks import SplitShares
 from edgekd.learn.data.blocks import count_tokens
 from edgekd.learn.data.blocks import find_cut
 from edgekd.learn.data.blocks import find_packed
-from edgekd.learn.data.documents import SplitShares
 from edgekd.learn.data.documents import list_documents
 from edgekd.learn.data.documents import read_corpus
 from edgekd.learn.data.encoding import find_tokenizer
@@ -21,6 +21,7 @@ from edgekd.learn.data.hub_lists import fetch
 from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.paired_blocks import pair_blocks
+from edgekd.learn.data.spooled_texts import find_spool
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.settings import Count
@@ -88,12 +89,18 @@ def read(
         InputError: naming the file that is no UTF-8, or the row without a text; if there is too little text, or too much.
     """
     reference = fetch(reference, data_dir, allow_download)
+    spool = find_spool(reference, data_dir)
     encoding = open_encoding(tokenizer, data_dir)
+    if spool is not None:
+        spool.require_same("text-corpus", {"text": text}, {"text": None})
+        encoding = spool.open_encoding(tokenizer, data_dir)
     cutting = encoding if blocks_by is None else open_encoding(blocks_by or None, data_dir)
     beside = None if blocks_by is None else encoding
     skipped: list[str] = []
     shares = SplitShares(validation, test)
-    corpus = read_corpus(reference, data_dir, cutting, text, shares, on_broken, skipped, beside)
+    corpus = read_corpus(
+        reference, data_dir, cutting, text, shares, on_broken, skipped, beside, spool
+    )
     stream, of_split = corpus.stream, corpus.parts
     find = find_packed if packed else find_cut
     ranges = {name: find(parts, longest) for name, parts in of_split.items()}

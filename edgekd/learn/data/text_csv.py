@@ -30,6 +30,8 @@ from edgekd.learn.data.hub_lists import list_local
 from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import read_list
+from edgekd.learn.data.spooled_rows import read_labelled
+from edgekd.learn.data.spooled_texts import find_spool
 from edgekd.learn.formats.records import Records
 from edgekd.learn.formats.records import is_number
 from edgekd.learn.source import SKIP_HINT
@@ -101,6 +103,11 @@ def read(
     """
     require_known(on_broken)
     require_unlabelled(unlabelled)
+    if (spool := find_spool(reference, data_dir)) is not None:
+        said = {"text": text, "second": second, "label": label, "longest": longest}
+        usual = {"text": None, "second": None, "label": None, "longest": 256}
+        spool.require_same("text-csv", said, usual)
+        return read_labelled(spool, spool.open_encoding(tokenizer, data_dir))
     path = locate(fetch(reference, data_dir, allow_download), data_dir)
     where, records = str(path), read_list(path)
     others = [] if second is None else [find_column(records, "text", second, where)]

@@ -67,22 +67,38 @@ def parse_line(
         raise ValueError(f"got no JSON: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"got {type(value).__name__}, want an object")
-    written = _parse_text(value, text)
-    other = "" if second is None else _parse_text(value, second)
-    answer = _parse_label(value, label, keep_unlabelled)
+    said = parse_words(value, text, second)
+    answer = parse_label(value, label, keep_unlabelled)
     if "split" in value and value["split"] not in SPLITS:
         raise ValueError(f"split: got {str(value['split'])[:20]!r}, want {', '.join(SPLITS)}")
-    try:
-        if second is None:
-            tokens, is_cut = encoding.encode(written, longest)
-        else:
-            tokens, is_cut = encoding.encode_pair(written, other, longest)
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{text}: got half a character, want text in UTF-8") from error
-    if not len(tokens) or not written.strip() or (second is not None and not other.strip()):
-        empty = text if not written.strip() or second is None else second
-        raise ValueError(f"{empty}: got no text, want some")
+    tokens, is_cut = encode_words(said, encoding, longest)
+    if not len(tokens):
+        raise ValueError(f"{text}: got no text, want some")
     return TextLine(tokens, answer, value.get("split"), is_cut)
+
+
+def parse_words(value: dict[str, Any], text: str, second: str | None = None) -> list[str]:
+    """The text, or both texts, of a row.
+
+    Raises:
+        ValueError: if one is not there, is no text, has half a character or none.
+    """
+    said = [_parse_text(value, key) for key in (text, second) if key is not None]
+    for key, each in zip((text, second), said, strict=False):
+        try:
+            each.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{key}: got half a character, want text in UTF-8") from error
+        if not each.strip():
+            raise ValueError(f"{key}: got no text, want some")
+    return said
+
+
+def encode_words(said: list[str], encoding: Encoding, longest: int) -> tuple[np.ndarray, bool]:
+    """The tokens of one text or of two, and whether there are more than `longest`."""
+    if len(said) == 1:
+        return encoding.encode(said[0], longest)
+    return encoding.encode_pair(said[0], said[1], longest)
 
 
 def _parse_text(value: dict[str, Any], key: str) -> str:
@@ -94,7 +110,13 @@ def _parse_text(value: dict[str, Any], key: str) -> str:
     return written
 
 
-def _parse_label(value: dict[str, Any], label: str, keep_unlabelled: bool) -> str | int | None:
+def parse_label(value: dict[str, Any], label: str, keep_unlabelled: bool) -> str | int | None:
+    """The label of a row; None where it may lack one.
+
+    Raises:
+        NoLabelError: if it has none.
+        ValueError: if that can be no class.
+    """
     answer = value.get(label)
     if answer is None or answer == "":
         if keep_unlabelled and value.get("split", "train") == "train":

@@ -24,6 +24,8 @@ from edgekd.learn.data.hub_lists import list_local
 from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import read_list
+from edgekd.learn.data.spooled_rows import read_pairs
+from edgekd.learn.data.spooled_texts import find_spool
 from edgekd.learn.formats.records import is_number
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
@@ -91,6 +93,11 @@ def read(
         InputError: naming the file and the row that lacks a text or score, or if there are too few.
     """
     require_known(on_broken)
+    if (spool := find_spool(reference, data_dir)) is not None:
+        asked = {"first": first, "second": second, "score": score, "longest": longest}
+        usual = {"first": "first", "second": "second", "score": None, "longest": 256}
+        spool.require_same("text-pairs", asked, usual)
+        return read_pairs(spool, spool.open_encoding(tokenizer, data_dir), dimensions)
     path = locate(fetch(reference, data_dir, allow_download), data_dir)
     records, encoding = read_list(path), open_encoding(tokenizer, data_dir)
     for column in filter(None, (first, second, score)):
@@ -152,10 +159,20 @@ def _encode(
             raise ValueError(f"{column}: got no token, want some")
         tokens.append(each)
         cut += is_cut
+    likeness = parse_score(row, score)
+    digest = hashlib.sha256("\0".join(row[column] for column in columns).encode()).digest()
+    return _Pair((tokens[0], tokens[1]), likeness, cut, digest)
+
+
+def parse_score(row: dict[str, Any], score: str | None) -> float:
+    """How alike a row says its texts are; 0 where no column does.
+
+    Raises:
+        ValueError: if it is no number.
+    """
     if score is not None and not is_number(row.get(score)):
         raise ValueError(f"{score}: got {str(row.get(score))[:20]!r}, want a number")
-    digest = hashlib.sha256("\0".join(row[column] for column in columns).encode()).digest()
-    return _Pair((tokens[0], tokens[1]), 0.0 if score is None else float(row[score]), cut, digest)
+    return 0.0 if score is None else float(row[score])
 
 
 def _divide(pairs: Sequence[_Pair], path: Path) -> dict[str, list[_Pair]]:

@@ -56,11 +56,11 @@ def split_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str,
             continue
         if not path.is_file() or not path.resolve().is_relative_to(root):
             raise InputError(f"{path}: got no regular file inside {folder}, want one")
-        found.setdefault(_split_name(path.relative_to(folder)), []).append(path)
+        found.setdefault(name_split_of(path.relative_to(folder)), []).append(path)
     return found
 
 
-def _split_name(path: Path) -> str:
+def name_split_of(path: Path) -> str:
     """A usual name among its folders or before its dash, else its folder, else that prefix."""
     prefix, dash, _ = path.name.removesuffix(".gz").rpartition(".")[0].partition("-")
     folders = path.parts[:-1]

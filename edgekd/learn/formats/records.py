@@ -107,7 +107,7 @@ def _delimited(path: Path, text: str, most: int | None) -> Records:
             if not any(cell.strip() for cell in cells):
                 continue
             if not columns:
-                columns = _require_head(path, cells)
+                columns = require_head(path, cells)
                 continue
             if len(cells) != len(columns):
                 raise InputError(
@@ -124,7 +124,7 @@ def _delimited(path: Path, text: str, most: int | None) -> Records:
     return Records(columns, rows, lines, "line")
 
 
-def _require_head(path: Path, cells: list[str]) -> tuple[str, ...]:
+def require_head(path: Path, cells: list[str]) -> tuple[str, ...]:
     names = [cell.strip() for cell in cells]
     if len(names) > MOST_COLUMNS:
         raise InputError(f"{path}: got {len(names)} columns, want at most {MOST_COLUMNS}")

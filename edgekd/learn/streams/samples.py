@@ -51,7 +51,7 @@ class StreamSample(NamedTuple):
 class SampleStream(NamedTuple):
     """Samples in their order."""
 
-    samples: Iterator[StreamSample]
+    samples: Iterator[Any]
     has_end: bool
     """Whether it is known to have one."""
 

@@ -14,7 +14,8 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.data import webdataset
-from edgekd.learn.streams import spool
+from edgekd.learn.data.spool_folder import Spool
+from edgekd.learn.streams.image_shards import IMAGES
 from edgekd.learn.streams.samples import SampleStream
 from edgekd.learn.streams.samples import StreamSample
 from edgekd.learn.streams.spool import spool_samples
@@ -26,9 +27,7 @@ from tests import photo_example
 PHOTOS = [photo_example.encode(photo_example.make_photo(n, (20, 20))) for n in range(11)]
 
 
-@pytest.fixture(autouse=True)
-def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "SHARD_SAMPLES", 3)
+SMALL = IMAGES._replace(most_samples=3)
 
 
 def endless(photos: list[bytes] = PHOTOS) -> Iterator[StreamSample]:
@@ -37,9 +36,9 @@ def endless(photos: list[bytes] = PHOTOS) -> Iterator[StreamSample]:
         yield StreamSample(image, ("cat", "dog")[number % 2], f"sample {number}")
 
 
-def run(folder: Path, take: int | None = 11, **words: Any) -> spool.Spool:
+def run(folder: Path, take: int | None = 11, **words: Any) -> Spool:
     stream = SampleStream(words.pop("samples", endless()), words.pop("has_end", False))
-    return spool_samples(stream, folder, Silent(), source="camera", take=take, **words)
+    return spool_samples(stream, folder, Silent(), source="camera", form=SMALL, take=take, **words)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -160,7 +159,13 @@ def test_a_split_from_the_beginning_of_the_same_stream_is_warned_of(
     run(tmp_path)
     samples = itertools.islice(endless(), start, None)
     spool_samples(
-        SampleStream(samples, False), tmp_path, Heard(), source="camera", split="test", take=2
+        SampleStream(samples, False),
+        tmp_path,
+        Heard(),
+        source="camera",
+        form=SMALL,
+        split="test",
+        take=2,
     )
     assert any("test begins with the sample that train begins with" in n for n in notes) == warns
 
