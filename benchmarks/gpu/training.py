@@ -3,16 +3,20 @@
 For a ResNet-50 and a ViT-S student of a ViT-L teacher, its answers stored and live, in bf16 and channels last: samples a
 second of each loop (they take turns; median, least and most), their ratio, and the share of the measured FLOP/s of a
 matrix product that edgekd's loop reaches (a step is three forward passes of the student and, live, one of the teacher).
+Then what bf16 and channels last gain over fp32 and channels first, and how fast views are begun by one thread of the
+processor and finished by the device.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import cases
+import numpy as np
 import torch
 from cases import Net
 from torch.nn import functional as F
@@ -22,6 +26,8 @@ from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.settings import Arithmetic
+from edgekd.learn.view_settings import Affine
+from edgekd.learn.view_settings import Views
 
 TURNS = 3
 
@@ -136,6 +142,30 @@ def measure_case(net: Net, teacher_net: Net, live: bool, peak: float, tiny: bool
     return row
 
 
+def measure_bf16(net: Net, bf16_samples_per_s: float, tiny: bool) -> dict[str, float]:
+    """edgekd's loop in fp32 and channels first, its answers stored, and how many times as fast bf16 was."""
+    cores = 1 if tiny else count_cores()
+    resolved = Arithmetic(precision="fp32", channels_last=False, threads=cores)
+    samples = cases.make_samples(net, (cases.WARM + (4 if tiny else 10)) * net.batch)
+    teach = finished.read_teacher(torch.randn(1, len(samples), cases.CLASSES).numpy())
+    speed = cases.train_samples_per_s(net, samples, teach, resolved, min(8, cores))
+    return {"fp32_samples_per_s": speed, "bf16_ratio": bf16_samples_per_s / speed}
+
+
+def measure_views(net: Net) -> dict[str, float]:
+    """Samples a second of each half of a batch's views, mirrored, cropped, turned and erased."""
+    words = Views(flip=True, crop=4, affine=Affine(degrees=10), erase=0.5)
+    samples = dataclasses.replace(cases.make_samples(net, net.batch), views=words)
+    rows, device = np.arange(net.batch), arithmetic.choose_device()
+    (pending,) = samples.batch(rows, 0, is_pending=True).inputs
+    begin_s = _seconds(lambda: samples.batch(rows, 0, is_pending=True))
+    finish_s = _seconds(lambda: pending.finish(device))
+    return {
+        "begun_samples_per_s": net.batch / begin_s,
+        "finished_samples_per_s": net.batch / finish_s,
+    }
+
+
 def main() -> None:
     options = cases.parse_options(__doc__)
     end = time.monotonic() + options.seconds
@@ -158,7 +188,17 @@ def main() -> None:
             found["cases"][case] = row
             longest = max(longest, time.monotonic() - start)
             cases.write(options.output, found)
-    cases.write(options.output, found)
+    net, timed = students["ResNet-50"], found["cases"]["ResNet-50, stored"]
+    asked: dict[str, Callable[[], dict[str, float]]] = {
+        "views": lambda: measure_views(net),
+        "bf16": lambda: measure_bf16(net, timed["edgekd_samples_per_s"][0], options.tiny),
+    }
+    for name, ask in asked.items():
+        try:
+            found[name] = ask()
+        except (RuntimeError, ValueError, KeyError) as error:
+            found[name] = {"not measured": f"{type(error).__name__}: {error}"[:300]}
+        cases.write(options.output, found)
 
 
 if __name__ == "__main__":

@@ -86,4 +86,6 @@ def test_all_of_it_runs_on_a_cpu(tmp_path: Path) -> None:
     assert found.keys() == {"training", "knowledge", "engines", "ranks"}
     assert not [name for name, part in found.items() if "not measured" in part]
     assert all("ratio" in case for case in found["training"]["cases"].values())
+    assert found["training"]["bf16"]["bf16_ratio"] > 0
+    assert found["training"]["views"]["finished_samples_per_s"] > 0
     assert found["ranks"]["ranks"] == 2
