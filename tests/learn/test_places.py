@@ -222,7 +222,14 @@ def test_of_masked_tokens_the_answers_to_them_alone_are_stored_and_stand_in_thei
         for view, chosen in ((0, [1, 5]), (2, [6, 0, 3]), (1, [2])):
             seen = to_tensors(given.batch(np.array(chosen), view), PLAIN, 0.0, 1)
             told, want = stored(seen), live(teacher, seen)
-            again = stored(seen._replace(host_targets=None))  # of a batch that was tensors
+            bare = seen._replace(host_targets=None, host_inputs=None)  # of a batch that was tensors
+            again = stored(bare)
+            away = {name: each.to("meta") for name, each in seen.targets.items()}
+            inputs = tuple(each.to("meta") for each in seen.inputs)
+            afar = stored(
+                seen._replace(inputs=inputs, targets=away)
+            )  # nothing is read back from it
+            assert afar.shape == told.shape
             known_apart = [
                 each.spread() if isinstance(each, TopKLogits) else each for each in (told, again)
             ]

@@ -40,7 +40,7 @@ class OwnTexts(NamedTuple):
         def teacher_logits(batch: TensorBatch) -> Tensor:
             own = self.samples.batch(batch.indices, batch.view)
             inputs = tuple(to_device(torch.from_numpy(e), batch.device) for e in own.inputs)
-            answer = teacher(batch._replace(inputs=inputs))
+            answer = teacher(batch._replace(inputs=inputs, host_inputs=own.inputs))
             if self.places is None:
                 return answer
             places = _pad(self.places[batch.indices], batch.inputs[0].shape[1])

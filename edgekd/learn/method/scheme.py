@@ -39,6 +39,8 @@ class TensorBatch(NamedTuple):
     host_targets: Mapping[str, NDArray[Any]] | None = None
     """The targets as they were loaded, so that nobody who needs their values has to wait for the device; None where they
     were tensors from the beginning."""
+    host_inputs: tuple[NDArray[Any], ...] | None = None
+    """The inputs in the same way; None also where the device makes a part of them."""
 
     @property
     def device(self) -> torch.device:

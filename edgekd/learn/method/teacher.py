@@ -71,8 +71,11 @@ class StoredTeacher:
             targets = batch.host_targets
             if targets is None:
                 targets = {name: each.cpu().numpy() for name, each in batch.targets.items()}
-            inputs = [each.cpu().numpy() for each in batch.inputs if not each.is_floating_point()]
-            require_rows_fit(found.lengths, batch.indices, inputs, targets)
+            inputs = batch.host_inputs
+            if inputs is None:
+                inputs = tuple(each.cpu().numpy() for each in batch.inputs)
+            whole = [each for each in inputs if each.dtype.kind != "f"]
+            require_rows_fit(found.lengths, batch.indices, whole, targets)
             there = locate_rows(found.lengths, targets)
             padded = pad_answers(found, there, self._reader.layout.code.settings.temperature)
             if isinstance(padded, TopKLogits):

@@ -104,7 +104,7 @@ def on_policy(
             for name, each in batch.targets.items()
         }
         about = {**labels, COUNTING: counting, TOKEN_MASK: mask}
-        told = teacher_function(batch._replace(inputs=(read, mask)))
+        told = teacher_function(batch._replace(inputs=(read, mask), host_inputs=None))
         answers = {"student_logits": learner(read, mask), "teacher_logits": told}
         return [Lesson({**answers, **about})]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 
-from torch import Tensor
+import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
@@ -61,5 +62,10 @@ def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) ->
         {name: arithmetic.to_tensor(each, device) for name, each in batch.targets.items()},
         epoch,
         epochs,
-        None if any(isinstance(each, Tensor) for each in batch.targets.values()) else batch.targets,
+        batch.targets if _are_arrays(batch.targets.values()) else None,
+        batch.inputs if _are_arrays(batch.inputs) else None,
     )
+
+
+def _are_arrays(values: Iterable[object]) -> bool:
+    return all(isinstance(each, np.ndarray) for each in values)
