@@ -31,7 +31,8 @@ class BufferStream:
         self._binding = session.io_binding()
         self._buffers = []
         for node in session.get_inputs()[len(names) :]:
-            buffer = np.empty((1, node.shape[1], longest, node.shape[3]), np.float32)
+            kept = np.int8 if node.type == "tensor(int8)" else np.float32
+            buffer = np.empty((1, node.shape[1], longest, node.shape[3]), kept)
             buffer.fill(0)  # touched now, so that a peak of memory holds all of it
             self._buffers.append(buffer)
             place = ("cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)

@@ -186,7 +186,7 @@ BENCH_FLOORS: list[set[str]] = [
     {"machine"},
     {"jobs", "saturation", "user_models"},
     {"answer_jobs", "differences", "engine_jobs", "lookup", "scenario"},
-    {"answers", "decider", "score_job", "session_record"},
+    {"answers", "decider", "narrow_cache", "score_job", "session_record"},
     {"parity_file", "result", "scores"},
     {"engine_answers", "pair", "rows", "sized_scores"},
     {"elimination", "explanation", "size_choice"},

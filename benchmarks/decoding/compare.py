@@ -1,11 +1,12 @@
 """Tokens a second of one decoder in every form and engine, beside ONNX Runtime GenAI's own builder; one run, in turns.
 
-    python benchmarks/decoding/compare.py prepare FOLDER
+    python benchmarks/decoding/compare.py prepare FOLDER [LONGEST]
     python benchmarks/decoding/compare.py measure FOLDER results.json
 
 Needs edgekd with its extras, transformers, and onnxruntime-genai with its model builder. The decoder is Llama-like with 8
 layers, width 512, 8 heads of queries, 4 of keys, a vocabulary of 32,000 and random weights; 4 bits are blocks of 32,
 symmetric, rounded to the nearest by ONNX Runtime's quantizer at accuracy level 4, in our graphs as in the builder's.
+With another LONGEST than 256 our own files alone are made, for `cache.py`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ SUBJECTS = {
 }
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, longest: int = LONGEST) -> None:
     """Write the network once, and every file that is made of it."""
     import torch
     import transformers
@@ -62,7 +63,7 @@ def prepare(folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    settings = transformers.LlamaConfig(**SIZES)
+    settings = transformers.LlamaConfig(**SIZES | {"max_position_embeddings": longest})
     network = transformers.AutoModelForCausalLM.from_config(settings, attn_implementation="eager")
     network.save_pretrained(folder / "network")
     write_tokenizer(folder / "network")
@@ -73,7 +74,7 @@ def prepare(folder: Path) -> None:
             Tensor("text_mask", "int64", shape, "mask"),
         ),
         (Tensor("logits", "float32", (*shape, VOCABULARY), "logits", target="next_tokens"),),
-        (Axis("batch"), Axis("text_length", 1, PROMPT, LONGEST)),
+        (Axis("batch"), Axis("text_length", 1, PROMPT, longest)),
     )
     kind = TEXT_TYPES["llama"]
     model = TextNetwork(network, kind, "next", first_position=0, size=VOCABULARY).eval()
@@ -82,7 +83,7 @@ def prepare(folder: Path) -> None:
     assert not fused_file.write(model, folder / "fused.onnx", ends, 18)
     for form in ("plain", "fused"):
         quantize(folder / f"{form}.onnx", folder / f"{form}-int4.onnx")
-    for precision in ("fp32", "int4"):
+    for precision in ("fp32", "int4") if longest == LONGEST else ():
         build(folder, precision)
 
 
@@ -246,6 +247,6 @@ if __name__ == "__main__":
     elif verb == "time":
         print(json.dumps(time_subject(arguments[0], Path(arguments[1]))))
     elif verb == "prepare":
-        prepare(Path(arguments[0]))
+        prepare(Path(arguments[0]), *map(int, arguments[1:]))
     else:
         measure(Path(arguments[0]), Path(arguments[1]))

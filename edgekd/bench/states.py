@@ -65,7 +65,7 @@ def make_empty_state(tensor: EngineInput, count: int) -> np.ndarray:
     """A state [count, heads, 0, head_size] of no token.
 
     Raises:
-        ValueError: if it has other axes, or is not of floats.
+        ValueError: if it has other axes, or is neither of floats nor of codes in int8.
     """
     import numpy as np
 
@@ -73,7 +73,7 @@ def make_empty_state(tensor: EngineInput, count: int) -> np.ndarray:
     if len(shape) != 4 or not shape[1] or not shape[3] or shape[2] is not None:
         want = "[batch, heads, length, head size], of which length is free"
         raise ValueError(f"{tensor.name}: got {list(shape)}, want {want}")
-    if shape[0] not in (None, count) or not tensor.dtype.startswith("float"):
+    if shape[0] not in (None, count) or not tensor.dtype.startswith(("float", "int8")):
         got = f"{tensor.dtype} {list(shape)}"
-        raise ValueError(f"{tensor.name}: got {got}, want floats of a batch of {count}")
+        raise ValueError(f"{tensor.name}: got {got}, want floats or int8 of a batch of {count}")
     return np.empty((count, shape[1], 0, shape[3]), tensor.dtype)

@@ -24,6 +24,7 @@ from edgekd.bench.answers import explain_difference
 from edgekd.bench.answers import find_rounding
 from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
+from edgekd.bench.narrow_cache import narrow_cache
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
@@ -53,7 +54,8 @@ MODEL = "model.onnx"
 GENERATION = "generation.json"
 """Of a decoder: a prompt, and what the trained model writes behind it."""
 FUSED = "fused.onnx"
-"""A decoder as an engine's own operators, or else the same as model.onnx."""
+"""A decoder as an engine's own operators, with keys and values in 8 bits where weights are codes, or else the same as
+model.onnx."""
 ROUNDED_TOLERANCE = 0.1
 """Of that where it is quantized: one sum in another order may be rounded to the next code. What it answers is measured."""
 USER_MODEL = "user_model"
@@ -101,6 +103,7 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import greedy
     from edgekd.learn import quantized_form
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.export import cache_in_8_bits
     from edgekd.learn.export import fused_file
     from edgekd.learn.export import to_onnx
 
@@ -149,6 +152,11 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
         if reason:
             shutil.copyfile(made[MODEL], made[FUSED])
             context.progress.note(f"the decoder is not fused: {reason}")
+        elif config.profile:
+            (mask,) = (end.name for end in plan.interface.inputs if end.kind == "mask")
+            write = cache_in_8_bits.write_narrow
+            if reason := narrow_cache(made[FUSED], groups, fused, mask, write):
+                context.progress.note(f"keys and values stay in float: {reason}")
     found = find_differences(answered, groups, validation)
     if config.profile:
         rounded = find_differences(moved, groups, validation)

@@ -64,8 +64,8 @@ def test_other_states_are_refused(shape: tuple[int | None, ...]) -> None:
     [
         ("float32", (None, 2, 16, 8), "of which length is free"),
         ("float32", (None, 0, None, 8), "of which length is free"),
-        ("float32", (3, 2, None, 8), "want floats of a batch of 1"),
-        ("str", (None, 2, None, 8), "want floats of a batch of 1"),
+        ("float32", (3, 2, None, 8), "want floats or int8 of a batch of 1"),
+        ("str", (None, 2, None, 8), "want floats or int8 of a batch of 1"),
     ],
 )
 def test_states_that_cannot_be_empty_are_refused(
