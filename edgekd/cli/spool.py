@@ -70,8 +70,6 @@ def command(
     from edgekd.display import make_display
     from edgekd.learn.streams.image_shards import IMAGES
     from edgekd.learn.streams.rows import RowWords
-    from edgekd.learn.streams.samples import StreamWords
-    from edgekd.learn.streams.samples import open_samples
     from edgekd.learn.streams.spool import spool_samples
     from edgekd.learn.streams.texts import find_texts
     from edgekd.learn.streams.texts import spool_texts
@@ -92,6 +90,9 @@ def command(
                 words=RowWords(from_split, allow_code=allow_code, allow_download=allow_download),
             )
         else:
+            from edgekd.learn.streams.samples import StreamWords
+            from edgekd.learn.streams.samples import open_samples
+
             words = StreamWords(
                 *(label, label_key, image_column, label_column, subset, from_split),
                 *(allow_code, allow_download),

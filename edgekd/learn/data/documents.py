@@ -25,6 +25,7 @@ from edgekd.learn.data.lists import is_table
 from edgekd.learn.data.lists import list_files
 from edgekd.learn.data.lists import read_list
 from edgekd.learn.data.spooled_corpus import read_spooled_corpus
+from edgekd.learn.data.spooled_texts import HINT
 from edgekd.learn.data.spooled_texts import TextSpool
 from edgekd.learn.data.spooled_texts import list_spool
 from edgekd.learn.data.text_csv import find_text
@@ -181,7 +182,7 @@ def _read_documents(
         size_bytes += len(document.text)
         if size_bytes > MOST_BYTES:
             raise InputError(
-                f"{reference}: got more than {bytes_text(MOST_BYTES)} of text, want less"
+                f"{reference}: got more than {bytes_text(MOST_BYTES)} of text, want less", hint=HINT
             )
         yield document
 

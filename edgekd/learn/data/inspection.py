@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from edgekd.learn.data.recognition import SHARDS
 from edgekd.learn.data.recognition import recognize_source
 from edgekd.learn.data.shard_layout import expand_range
 from edgekd.learn.data.source_text import drop_defaults
+from edgekd.learn.data.spooled_texts import HINT
+from edgekd.learn.data.spooled_texts import propose_spool
 from edgekd.learn.data.survey import Survey
 from edgekd.learn.data.survey import fit_arguments
 from edgekd.learn.data.survey import measure_images
@@ -93,7 +96,14 @@ def inspect_data(
     elif "size" in arguments:
         images = measure_images(module.files(**arguments, **given))
     sized = arguments if images is None else fit_arguments(arguments, images, text)
-    source = _read_what_can_be(read, {**lenient, **sized, **_skip(lenient)}, given, text)
+    listed = functools.partial(getattr(module, "files", list), **arguments, **given)
+    advice = propose_spool(member.name, str(arguments.get("reference")), listed)
+    try:
+        source = _read_what_can_be(read, {**lenient, **sized, **_skip(lenient)}, given, text)
+    except InputError as error:
+        if advice and error.hint == HINT:
+            raise InputError(str(error), hint=advice) from error
+        raise
     if (
         source.skipped and "unlabelled" in sized
     ):  # a sample that lacks its label alone is none to leave out
@@ -103,7 +113,10 @@ def inspect_data(
             source, sized = more, sized | KEEP
     wanted = sized | (SKIP if source.skipped and "on_broken" in sized else {})
     told = drop_defaults(member.name, wanted)
-    return Inspection(member.name, told, reason, survey_source(source, images))
+    survey = survey_source(source, images)
+    if advice:
+        survey = survey._replace(notes=(*survey.notes, advice))
+    return Inspection(member.name, told, reason, survey)
 
 
 def _read_what_can_be(

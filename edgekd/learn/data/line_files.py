@@ -10,6 +10,7 @@ from pathlib import Path
 from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import name_split
+from edgekd.learn.data.spooled_texts import HINT
 from edgekd.learn.data.text_line import MOST_LINE_BYTES
 from edgekd.learn.formats import parquet
 from edgekd.units import bytes_text
@@ -69,7 +70,9 @@ def read_lines(path: Path) -> Iterator[bytes]:
                 return
             total += len(part)
             if total > MOST_BYTES:
-                raise InputError(f"{path}: got more than {bytes_text(MOST_BYTES)}, want less")
+                raise InputError(
+                    f"{path}: got more than {bytes_text(MOST_BYTES)}, want less", hint=HINT
+                )
             if begins:
                 yield part
             begins = part.endswith(b"\n")

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import name_split
+from edgekd.learn.data.spooled_texts import HINT
 from edgekd.learn.formats import parquet
 from edgekd.learn.formats.records import MOST_BYTES
 from edgekd.learn.formats.records import Records
@@ -62,13 +63,15 @@ def read_list(path: Path) -> Records:
     total = sum(parquet.count_unpacked_bytes(file) for files in splits.values() for file in files)
     if total > MOST_BYTES:
         got = f"{bytes_text(total)} unpacked"
-        raise InputError(f"{path}: got {got}, want at most {bytes_text(MOST_BYTES)}")
+        raise InputError(f"{path}: got {got}, want at most {bytes_text(MOST_BYTES)}", hint=HINT)
     rows, held = [], 0
     for row in _read_rows(splits):
         rows.append(row)
         held += sum(map(_count_items, row.values()))
         if held > MOST_BYTES:  # one cell that stands there many times is stored once
-            raise InputError(f"{path}: got more than {bytes_text(MOST_BYTES)} of cells, want less")
+            raise InputError(
+                f"{path}: got more than {bytes_text(MOST_BYTES)} of cells, want less", hint=HINT
+            )
     if not rows:
         raise InputError(f"{path}: got no rows, want some")
     columns = tuple(dict.fromkeys(name for row in rows for name in row))

@@ -23,6 +23,7 @@ from edgekd.learn.data.lists import look_at_table
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.shard_layout import list_samples
+from edgekd.learn.data.spooled_texts import find_spool
 from edgekd.learn.data.text_csv import is_text
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
@@ -192,6 +193,8 @@ def _refuse_unnamed_pairs(path: Path, records: Records, texts: list[str]) -> Non
 
 def _recognize_folder(path: Path) -> Recognition:
     reference = str(path)
+    if (spool := find_spool(reference, None)) is not None:
+        return Recognition(spool.source, reference, "tokens of texts that were spooled")
     contents = _look_into(path)
     images = sum(contents.counts.get(suffix, 0) for suffix in IMAGES)
     refuse_foreign(path, contents.counts, contents.own, images)

@@ -27,6 +27,7 @@ from edgekd.learn.data.spool_folder import shard_path
 from edgekd.learn.source import SPLITS
 from edgekd.learn.source import locate
 from edgekd.tokenizer import FILE
+from edgekd.units import bytes_text
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
@@ -44,6 +45,32 @@ _ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tagged-text": (("text", "firsts", "tags"), ("cut",)),
 }
 """What a shard has beside the split of each row, by its source: rows of different lengths, and a number each."""
+
+
+LARGE_BYTES = 2**26
+"""Files of texts beyond which a spool is proposed."""
+HINT = "edgekd spool SOURCE FOLDER makes tokens of texts of any size; a recipe then names FOLDER"
+"""Where texts are too large to be read at once."""
+
+
+def propose_spool(source: str, reference: str, files_of: Callable[[], Sequence[Path]]) -> str:
+    """Say how large texts are read in little memory; empty where they are small, no texts, or spooled already.
+
+    Args:
+        source: that reads them.
+        reference: what it reads.
+        files_of: lists its files.
+    """
+    if source not in _ROWS:
+        return ""
+    paths = files_of()
+    total_bytes = sum(path.stat().st_size for path in paths)
+    if total_bytes < LARGE_BYTES or any(path.suffix == f".{SUFFIX}" for path in paths):
+        return ""
+    return (
+        f"{bytes_text(total_bytes)} of texts: edgekd spool {source}:{reference} FOLDER tokenizes them once in little memory; "
+        f"then source: {source}:FOLDER"
+    )
 
 
 class TokenShard(NamedTuple):

@@ -19,10 +19,10 @@ from edgekd.learn import hub
 from edgekd.learn.data.shard_layout import expand_range
 from edgekd.learn.formats import parquet
 from edgekd.learn.formats.image import EncodedImage
-from edgekd.learn.knowledge.fetching import needs_network
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_package
 from edgekd.learn.streams.remote import open_stream
+from edgekd.learn.streams.spool import SampleStream
 from edgekd.learn.streams.tar_stream import read_samples
 
 PIPE = "-"
@@ -46,14 +46,6 @@ class StreamSample(NamedTuple):
             InputError: if it is no image, by its head.
         """
         return _ENDINGS[EncodedImage(self.image, self.place).format]
-
-
-class SampleStream(NamedTuple):
-    """Samples in their order."""
-
-    samples: Iterator[Any]
-    has_end: bool
-    """Whether it is known to have one."""
 
 
 class StreamWords(NamedTuple):
@@ -100,6 +92,8 @@ def open_samples(text: str, words: StreamWords) -> SampleStream:
 
 
 def _read_shards(reference: str, words: StreamWords) -> Iterator[StreamSample]:
+    from edgekd.learn.knowledge.fetching import needs_network  # imports torch
+
     places = list(expand_range(reference))
     for place in places:
         if "://" in place and needs_network(place) and not words.allow_download:

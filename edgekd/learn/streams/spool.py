@@ -20,12 +20,19 @@ from edgekd.learn.data.spool_folder import read_description
 from edgekd.learn.data.spool_folder import save_description
 from edgekd.learn.data.spool_folder import shard_path
 from edgekd.learn.source import SPLITS
-from edgekd.learn.streams.samples import SampleStream
 from edgekd.progress import Progress
 from edgekd.store.locking import hold_lock
 from edgekd.units import number_text
 
 _SHOWN_EVERY = 100
+
+
+class SampleStream(NamedTuple):
+    """Samples in their order."""
+
+    samples: Iterator[Any]
+    has_end: bool
+    """Whether it is known to have one."""
 
 
 class PackedShard(NamedTuple):
@@ -145,6 +152,7 @@ def _write_shards(
         )
         save_description(folder, spool)
         first = following
+        del batch, packed  # not held while the next shard is made
     if not spool.samples:
         raise InputError(f"{spool.source}: got no sample, want some")
     has_ended = take is None or spool.samples < take

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import splits
+from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.field import sum_lengths
 from edgekd.learn.data.encoding import Encoding
 from edgekd.learn.data.spooled_texts import SUFFIX
 from edgekd.learn.data.text_line import encode_words
@@ -30,7 +32,8 @@ from edgekd.learn.streams.text_samples import require_usable
 if TYPE_CHECKING:
     from edgekd.field import Rows
 
-SHARD_BYTES, SHARD_SAMPLES = 2**24, 2**17
+SHARD_BYTES, SHARD_SAMPLES = 2**23, 2**17
+"""About thirty times the bytes are in memory while a shard is made."""
 TOGETHER = 2**20
 """Bytes of documents that are encoded at once."""
 Arguments = Mapping[str, Any]
@@ -87,22 +90,25 @@ def _encode_documents(
     tokens: list[NDArray[Any]] = []
     sizes: list[NDArray[Any]] = []
     kept: list[int] = []
+    lengths: list[int] = []
+    behind = encoding.separator
     for some in _take_together(order, values):
         encoded = encoding.encode_documents([values[number][1] for number in some])
-        for number, each in zip(some, encoded, strict=True):
-            if len(each.tokens):
-                tokens.append(
-                    _narrow(np.concatenate([each.tokens, encoding.separator.tokens]), encoding)
-                )
-                sizes.append(_narrow_sizes(np.concatenate([each.sizes, encoding.separator.sizes])))
-                kept.append(number)
-            else:
-                broken.append(_Broken(number, "got no token, want some"))
-    none = np.zeros(0, tokens[0].dtype if tokens else np.int32)
-    wide = np.zeros(0, max((each.dtype for each in sizes), default=np.dtype(np.uint8)))
+        whole = [
+            (number, each) for number, each in zip(some, encoded, strict=True) if len(each.tokens)
+        ]
+        left = set(some) - {number for number, _ in whole}
+        broken += [_Broken(number, "got no token, want some") for number in some if number in left]
+        kept += [number for number, _ in whole]
+        lengths += [len(each.tokens) + len(behind.tokens) for _, each in whole]
+        joined = [part for _, each in whole for part in (each.tokens, behind.tokens)]
+        tokens.append(_narrow(np.concatenate([np.zeros(0, np.int32), *joined]), encoding))
+        spans = [part for _, each in whole for part in (each.sizes, behind.sizes)]
+        sizes.append(_narrow_sizes(np.concatenate([np.zeros(0, np.int64), *spans])))
+    offsets = sum_lengths(np.array(lengths, np.int64))
     return {
-        "tokens": from_rows(tokens, none),
-        "sizes": from_rows(sizes, wide),
+        "tokens": RaggedRows(np.concatenate(tokens), offsets),
+        "sizes": RaggedRows(np.concatenate(sizes), offsets),
     }, kept
 
 

@@ -18,7 +18,7 @@ from edgekd.learn.data.spool_folder import read_description
 from edgekd.learn.source import SPLITS
 from edgekd.learn.streams.rows import RowWords
 from edgekd.learn.streams.rows import open_rows
-from edgekd.learn.streams.samples import SampleStream
+from edgekd.learn.streams.spool import SampleStream
 from edgekd.learn.streams.spool import spool_samples
 from edgekd.learn.streams.text_samples import KINDS
 from edgekd.learn.streams.text_samples import make_samples

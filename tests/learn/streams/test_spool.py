@@ -16,8 +16,8 @@ from edgekd.errors import MachineError
 from edgekd.learn.data import webdataset
 from edgekd.learn.data.spool_folder import Spool
 from edgekd.learn.streams.image_shards import IMAGES
-from edgekd.learn.streams.samples import SampleStream
 from edgekd.learn.streams.samples import StreamSample
+from edgekd.learn.streams.spool import SampleStream
 from edgekd.learn.streams.spool import spool_samples
 from edgekd.progress import Silent
 from edgekd.store.locking import hold_lock

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,17 @@ import pytest
 from edgekd import files
 from edgekd import splits
 from edgekd.errors import InputError
+from edgekd.fields.tokens import Tokens
 from edgekd.learn.data import jsonl
+from edgekd.learn.data import line_files
 from edgekd.learn.data import masked_text
+from edgekd.learn.data import spooled_texts
 from edgekd.learn.data import tagged_text
 from edgekd.learn.data import text_corpus
 from edgekd.learn.data import text_csv
 from edgekd.learn.data import text_pairs
 from edgekd.learn.data.encoding import ByteEncoding
+from edgekd.learn.data.inspection import inspect_data
 from edgekd.learn.data.spool_folder import Spool
 from edgekd.learn.source import Source
 from edgekd.learn.source import require_sound
@@ -35,6 +43,8 @@ from edgekd.learn.streams.rows import RowWords
 from edgekd.learn.streams.texts import find_texts
 from edgekd.learn.streams.texts import spool_texts
 from edgekd.progress import Silent
+from tests.model_hub_example import COMMIT
+from tests.model_hub_example import serve_paths
 from tests.tokenizer_example import masked_pieces
 
 WORDS = [
@@ -488,17 +498,12 @@ def test_shards_of_a_stranger_are_looked_at(tmp_path: Path, what: str) -> None:
     }
     with pytest.raises(InputError, match=says[what]):
         source = text_corpus.read(reference="out", longest=4)
-        from edgekd.fields.tokens import Tokens
-
         words = source.fields["text"].words
         rows = source.splits["train"]["text"]
         Tokens.describe(rows, np.arange(len(rows)), **words).check(rows, "train")
 
 
 def test_lines_come_from_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-    import sys
-
     lines = "".join(json.dumps({"text": text}) + "\n" for text in make_texts(20)).encode()
 
     class Pipe:
@@ -506,3 +511,81 @@ def test_lines_come_from_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(sys, "stdin", Pipe)
     assert spool("text-corpus:-", take=12).samples == 12
+
+
+def test_large_texts_are_proposed_to_be_spooled_and_a_spool_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "t.jsonl", LABELLED)
+    assert not any("spool" in note for note in inspect_data("t.jsonl").survey.notes)
+    monkeypatch.setattr(spooled_texts, "LARGE_BYTES", 1000)
+    told = inspect_data("t.jsonl").survey.notes[-1]
+    assert "edgekd spool jsonl:t.jsonl FOLDER" in told and "source: jsonl:FOLDER" in told
+    monkeypatch.setattr(line_files, "MOST_BYTES", 2000)
+    with pytest.raises(InputError, match="want less") as caught:
+        inspect_data("t.jsonl")
+    assert "edgekd spool jsonl:t.jsonl FOLDER" in (caught.value.hint or "")
+    spool("jsonl:t.jsonl")
+    found = inspect_data("out")
+    assert found.source == "jsonl" and found.survey.classes == {"ham": 17, "news": 17, "spam": 17}
+    assert not any("edgekd spool" in note for note in found.survey.notes)
+
+
+HUB = """
+import sys
+from pathlib import Path
+from edgekd.errors import EdgekdError
+from edgekd.learn.data import jsonl
+from edgekd.learn.streams import text_samples, text_shards
+from edgekd.learn.streams.rows import RowWords
+from edgekd.learn.streams.texts import find_texts, spool_texts
+from edgekd.progress import Silent
+text_samples.LOOKED_AT, text_shards.SHARD_SAMPLES = 3, 4
+reference, take, leave = sys.argv[1:]
+try:
+    words = RowWords(allow_download=bool(leave))
+    made = spool_texts(find_texts(f"jsonl:{reference}"), Path("out"), Silent(), take=int(take), words=words)
+    print(made.samples, made.words["commit"], len(jsonl.read(reference="out").splits["train"]["text"]))
+except EdgekdError as error:
+    print(error, error.hint)
+"""
+
+
+def test_a_name_on_the_hub_is_read_file_by_file_at_one_commit(tmp_path: Path) -> None:
+    parts = [
+        "".join(
+            json.dumps({"text": f"text {n} of {k}", "label": "ab"[n % 2]}) + "\n" for n in range(6)
+        )
+        for k in range(2)
+    ]
+    hub_files = {f"train-{k}.jsonl": part.encode() for k, part in enumerate(parts)}
+    hub_files |= {"test-0.jsonl": b"{}", "load.py": b"raise SystemExit"}
+    commits = [COMMIT]
+
+    def find(asked: str) -> bytes | str:
+        path = asked.partition("?")[0]
+        if path.startswith("/api/datasets/me/texts"):
+            listed = [{"rfilename": each, "size": len(hub_files[each])} for each in hub_files]
+            return json.dumps({"id": "me/texts", "sha": commits[-1], "siblings": listed}).encode()
+        return hub_files.get(
+            path.removeprefix(f"/datasets/me/texts/resolve/{COMMIT}/"), "RepoNotFound"
+        )
+
+    with serve_paths(find) as (address, asked):
+        environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf")}
+        environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+
+        def ask(reference: str, take: int, leave: str) -> str:
+            command = [sys.executable, "-c", HUB, reference, str(take), leave]
+            return subprocess.run(
+                command, stdout=subprocess.PIPE, check=True, env=environment, text=True
+            ).stdout.strip()
+
+        assert "needs --allow-download" in ask("me/texts", 3, "")
+        assert ask("hub:me/texts", 3, "yes") == f"3 {COMMIT} 3"
+        fetched = {each.rpartition("/")[2] for each in asked if "resolve" in each}
+        assert fetched == {"train-0.jsonl"}
+        commits.append(
+            "f" * 40
+        )  # the name stands elsewhere now: what was begun goes on where it was
+        assert ask("hub:me/texts", 12, "yes") == f"12 {COMMIT} 12"
