@@ -16,6 +16,7 @@ from edgekd import plan as plans
 from edgekd import recipe as recipes
 from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.schemes import SCHEMES
 from edgekd.progress import Silent
 from edgekd.run import Options
@@ -23,6 +24,7 @@ from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stage import Step
 from tests import data_example
+from tests.learn.training.test_monitor import CountReads
 
 TRAIN = {
     "epochs": 6,
@@ -229,12 +231,34 @@ def names(weights: Path) -> set[str]:
         return set(file.keys())
 
 
+WAITING_STEPS = 3
+"""How many steps are looked at."""
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often the losses of each of the first steps ask for a value that a GPU would have to be waited for."""
+    counts: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        if len(counts) == WAITING_STEPS:
+            return compute_lessons(*arguments)
+        with CountReads() as reads:
+            found = compute_lessons(*arguments)
+        counts.append(reads.count)
+        return found
+
+    monkeypatch.setattr("edgekd.learn.training.fit.compute_lessons", counted)
+    return counts
+
+
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in OTHER_TASKS])
-def test_every_loss_trains(place: Place, tmp_path: Path, name: str) -> None:
+def test_every_loss_trains(place: Place, tmp_path: Path, name: str, waits: list[int]) -> None:
     weight = SHARE * min(1.0, LOSSES[name].weight)
     term = {"name": name, "weight": weight, **LOSS_WORDS.get(name, {})}
     words = {"losses": ["cross-entropy", term]}
     history = trained(place, tmp_path, words, RECIPE_WORDS.get(name, {}))
+    assert waits == [0] * WAITING_STEPS
     if name not in MINIMAX:
         assert history[-1][name] < history[0][name]
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.learn.losses.response.decoupled import other_logits
 from edgekd.learn.mathematics.fitting import count_channels
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.readout import average_places
@@ -119,10 +120,8 @@ def ranked_term(logits: Tensor, weak_logits: Tensor, label_indices: Tensor) -> T
     Returns:
         Scalar, nats.
     """
-    kept = F.one_hot(label_indices, logits.shape[1]) == 0
-    others, weakly = (
-        widen(each)[kept].reshape(len(logits), -1) for each in (logits, weak_logits.detach())
-    )
+    both = (logits, weak_logits.detach())
+    others, weakly = (other_logits(widen(each), label_indices) for each in both)
     likely = F.softmax(others.detach(), 1) + F.softmax(weakly, 1)
     rank = likely.argsort(dim=1, descending=True, stable=True).argsort(dim=1) + 1
     zipf = 1 / rank.to(likely.dtype)

@@ -31,7 +31,10 @@ from tests.learn.training.test_fit import KD
 from tests.learn.training.test_fit import net
 from tests.learn.training.test_fit import run
 
-HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "_unique2", "equal"}
+HOST_READS = {
+    *("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "_unique2", "equal"),
+    "_linalg_check_errors",
+}
 """Operators of torch whose result the host needs, so that it waits for the device."""
 
 

@@ -40,10 +40,13 @@ def skd_direction(
     require_same_logits(student_logits, teacher_logits)
     require_several(student_logits)
     apart = cosines(widen(student_logits)) - cosines(widen(teacher_logits.detach()))
-    spread = torch.cov(apart) + tikhonov * torch.eye(
+    centred = apart - apart.mean(1, keepdim=True)
+    spread = centred @ centred.T / (len(apart) - 1) + tikhonov * torch.eye(
         len(apart), dtype=apart.dtype, device=apart.device
     )
+    # torch.cov and cholesky would ask the device whether all went well; NaN says so, too.
+    lower = torch.linalg.cholesky_ex(spread).L
     whitened = torch.linalg.solve_triangular(
-        torch.linalg.cholesky(spread), apart, upper=False
+        lower, apart, upper=False
     )  # [B, B]: the i-th column is of sample i, as d is symmetric
     return root(whitened.square().sum(0)).mean()

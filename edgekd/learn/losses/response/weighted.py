@@ -87,6 +87,6 @@ def ofa(
     require_classes(student_logits, label_indices)
     student = F.log_softmax(widen(student_logits) / temperature, 1)
     teacher = F.softmax(widen(teacher_logits.detach()) / temperature, 1)
-    labelled = F.one_hot(label_indices, student.shape[1]).to(teacher.dtype)
+    labelled = torch.zeros_like(teacher).scatter_(1, label_indices.unsqueeze(1), 1.0)
     wanted = (teacher + labelled).pow(exponent) - labelled
     return -(wanted * student).sum(1).mean()
