@@ -182,9 +182,9 @@ def judge(student: nn.Module, teacher: nn.Module, bench: Bench) -> dict[str, flo
     inputs = bench.dataset.prepare_inputs(rows)
     tokens, mask = (torch.from_numpy(each) for each in inputs.values())
     following = torch.from_numpy(bench.dataset.prepare_targets(rows)["next_tokens"])
-    said, after = continue_texts(
-        begin_answer(student), tokens, mask, PROMPT, Draws(123, np.arange(len(tokens)), 0)
-    )
+    prompts = torch.full_like(tokens[:, 0], PROMPT)
+    draws = Draws(123, np.arange(len(tokens)), 0)
+    said, after, _ = continue_texts(begin_answer(student), tokens, mask, prompts, draws)
     ours, theirs = predict(student, tokens, mask), predict(teacher, tokens, mask)
     nats = -ours.gather(2, following[:, :, None]).mean()
     found = {

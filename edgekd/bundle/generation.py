@@ -37,6 +37,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.fields.conversation import Conversation
 from edgekd.interface import BATCH
 from edgekd.interface import is_decoder
 from edgekd.settings import Count
@@ -67,7 +68,7 @@ class Continuation(NamedTuple):
     name: str
     prepared: str
     text: str
-    """Both together; empty where no tokenizer is known."""
+    """Both together, of conversations the answer alone; empty where no tokenizer is known."""
     written: GeneratedText
 
 
@@ -177,7 +178,9 @@ def continue_texts(
                 how: dict[str, Any] = {"ends": ends, "timeout_s": timeout_s, "device": device}
                 text = write_text(engine, prompt.tolist(), count, longest, sampling, **how)
                 shown_tokens = [token for token in text.tokens if token not in ends]
-                whole = np.concatenate([prompt, np.array(shown_tokens, prompt.dtype)])
+                whole = np.array(shown_tokens, prompt.dtype)
+                if not isinstance(field, Conversation):
+                    whole = np.concatenate([prompt, whole])
                 shown = str(field.preview(whole[None])) if getattr(field, "encoding", "") else ""
                 told.append(Continuation(question.name, question.prepared, shown, text))
     return told

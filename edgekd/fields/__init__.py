@@ -58,6 +58,13 @@ FIELDS: dict[str, FieldEntry] = {
         ("length",),
         ("vocabulary", "longest"),
     ),
+    "conversation": FieldEntry(
+        f"{_HERE}.conversation",
+        "Conversation",
+        "conversations as tokens, of any length, int32; text is what a user says",
+        ("length",),
+        ("vocabulary", "longest"),
+    ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
     "tags": FieldEntry(f"{_HERE}.tags", "Tags", "a class of every token, of any length, int64"),
     "next-tokens": FieldEntry(

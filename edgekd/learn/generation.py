@@ -53,6 +53,16 @@ class Draws(NamedTuple):
         return draw_numbers(self.seed, self.indices, self.round, FIRST_DRAW + number)
 
 
+class ContinuedTexts(NamedTuple):
+    """Texts with what a model said behind their prompts, [B, N] each."""
+
+    tokens: Tensor
+    following: Tensor
+    """What follows each: the next one, at a text's end one more that was chosen."""
+    mask: Tensor
+    """1 where there is a token."""
+
+
 class CachedAnswer:
     """Answers to one batch of texts that grow: a call reads the tokens alone that are new since the one before."""
 
@@ -83,39 +93,47 @@ def continue_texts(
     answer: NextLogits,
     tokens: Tensor,
     mask: Tensor,
-    prompt: int,
+    prompts: Tensor,
     draws: Draws,
     sampling: Sampling = DRAWN,
-) -> tuple[Tensor, Tensor]:
-    """Replace what follows the first `prompt` tokens of each text by what a model says.
+    end: int | None = None,
+) -> ContinuedTexts:
+    """Replace what follows the first tokens of each text by what a model says.
 
     Args:
         answer: gives the logits of the next token; of `begin_answer`, for these texts alone.
         tokens: int64 [B, N].
         mask: [B, N], 1 where there is a token; padding stands behind the texts, and stays.
-        prompt: tokens that stay, at least 1.
+        prompts: int64 [B], how many of them stay, at least 1.
         draws: what chance is made of.
         sampling: how a token is chosen.
-
-    Returns:
-        The texts [B, N], and what follows each token [B, N]: the next one, at a text's end one more that was chosen.
+        end: where this token is chosen, a text ends before it; None lets all become as long as they were.
 
     Raises:
         ValueError: if there is no prompt.
     """
-    if prompt < 1:
-        raise ValueError(f"got a prompt of {prompt} tokens, want at least 1")
-    made, lengths = tokens.clone(), mask.sum(1)
+    first = int(prompts.min()) if len(prompts) else 1
+    if first < 1:
+        raise ValueError(f"got a prompt of {first} tokens, want at least 1")
+    made, left, lengths = tokens.clone(), mask.clone(), mask.sum(1)
     following = torch.cat([tokens[:, 1:], tokens[:, :1]], dim=1)
-    for place in range(prompt - 1, tokens.shape[1]):
+    for place in range(first - 1, tokens.shape[1]):
         seen = slice(None, place + 1)
-        logits = answer(made[:, seen], mask[:, seen])[:, -1]
+        goes_on = lengths > place
+        if not bool(goes_on.any()):
+            break
+        logits = answer(made[:, seen], left[:, seen])[:, -1]
         chosen = choose_tokens(logits, draws.at(place), sampling)
-        following[:, place] = chosen
+        speaks = goes_on & (prompts <= place + 1)
+        following[:, place] = torch.where(speaks, chosen, following[:, place])
+        if end is not None:
+            ended = speaks & (chosen == end)
+            lengths = torch.where(ended, place + 1, lengths)
+            left[:, place + 1 :].masked_fill_(ended[:, None], 0)
         if place + 1 < tokens.shape[1]:
-            goes_on = lengths > place + 1
-            made[:, place + 1] = torch.where(goes_on, chosen, made[:, place + 1])
-    return made, following
+            stays = ~speaks | (lengths <= place + 1)
+            made[:, place + 1] = torch.where(stays, made[:, place + 1], chosen)
+    return ContinuedTexts(made, following, left)
 
 
 def choose_tokens(

@@ -120,9 +120,9 @@ def _run_texts(config: SynthesizeConfig, given: Given, context: Context) -> Made
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import heap
-    from edgekd.learn.synthesis.text_rows import TEXT
     from edgekd.learn.synthesis.text_rows import collect_texts
     from edgekd.learn.synthesis.text_rows import make_request
+    from edgekd.learn.synthesis.text_rows import read_prompts
 
     held = {TOKENIZER: given[TOKENIZER].read_bytes()} if TOKENIZER in given else {}
     found = dataset.read(given["data"])
@@ -132,10 +132,10 @@ def _run_texts(config: SynthesizeConfig, given: Given, context: Context) -> Made
     teacher = teacher.eval().requires_grad_(False).to(device)
     member = SYNTHESIZERS[config.method.name]
     is_prompted = PROMPTS in find_signature(member).positional
-    prompts = [splits.read(given["train"])[TEXT]] if is_prompted else []
     make = member.load()
     try:
         wanted = make_request(found, held, config.count, device, context)
+        prompts = [read_prompts(splits.read(given["train"]), wanted)] if is_prompted else []
         with (
             arithmetic.deterministic_torch(context.seed, resolved.threads),
             heap.keep_freed_memory(),

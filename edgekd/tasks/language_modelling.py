@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from edgekd import token_logits
+from edgekd.fields.conversation import Conversation
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
@@ -62,6 +63,16 @@ def bits_per_byte(rows: NDArray[np.float64]) -> float:
 def correct_tokens(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
     """[N, 2]: how many tokens are the likeliest, and how many count."""
     return token_logits.count_correct(outputs["logits"], targets[NEXT], _facts(dataset)["ignored"])
+
+
+def right_answers(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, 2]: whether every token that counts is the likeliest, so that who writes the likeliest writes just these; and 1."""
+    right, counted = correct_tokens(outputs, targets, dataset).T
+    return np.stack([right == counted, np.ones(len(right))], axis=1).astype(np.float64)
+
+
+def _holds_answers(dataset: Dataset) -> bool:
+    return isinstance(dataset.inputs.get(TEXT), Conversation)
 
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:
@@ -117,6 +128,7 @@ TASK = Task(
         Metric("bits per byte", "number", "lower", sum_surprise, bits_per_byte, 0.0),
         Metric("perplexity", "number", "lower", sum_surprise, token_logits.perplexity),
         Metric("token accuracy", "fraction", "higher", correct_tokens, ratio),
+        Metric("exact answers", "fraction", "higher", right_answers, ratio, fits=_holds_answers),
     ),
     decide=decide,
     agree=agree,

@@ -22,6 +22,10 @@ def model() -> torch.nn.Module:
     return text_decoder(vocabulary=11, longest=8, layers=1, width=8, heads=2).eval()
 
 
+def prompts(count: int, length: int) -> Tensor:
+    return torch.full((count,), length)
+
+
 def draws(*indices: int, number: int = 0) -> Draws:
     return Draws(5, np.array(indices, np.int64), number)
 
@@ -35,7 +39,9 @@ def texts() -> tuple[Tensor, Tensor]:
 
 def test_greedy_is_the_likeliest_after_all_that_was_said() -> None:
     network, (tokens, mask) = model(), texts()
-    said, following = continue_texts(network, tokens, mask, 3, draws(0, 1, 2), GREEDY)
+    said, following, _ = continue_texts(
+        network, tokens, mask, prompts(3, 3), draws(0, 1, 2), GREEDY
+    )
     assert torch.equal(said[:, :3], tokens[:, :3])
     assert torch.equal(said[1, 5:], tokens[1, 5:])
     with torch.no_grad():
@@ -47,12 +53,12 @@ def test_greedy_is_the_likeliest_after_all_that_was_said() -> None:
 
 def test_a_text_is_drawn_alike_alone_and_among_others() -> None:
     network, (tokens, mask) = model(), texts()
-    many, _ = continue_texts(network, tokens, mask, 2, draws(4, 9, 2))
+    many, *_ = continue_texts(network, tokens, mask, prompts(3, 2), draws(4, 9, 2))
     for row, index in enumerate((4, 9, 2)):
         alone = slice(row, row + 1)
-        one, _ = continue_texts(network, tokens[alone], mask[alone], 2, draws(index))
+        one, *_ = continue_texts(network, tokens[alone], mask[alone], prompts(1, 2), draws(index))
         assert torch.equal(one[0], many[row])
-    other, _ = continue_texts(network, tokens, mask, 2, draws(4, 9, 2, number=1))
+    other, *_ = continue_texts(network, tokens, mask, prompts(3, 2), draws(4, 9, 2, number=1))
     assert not torch.equal(other, many)
 
 
@@ -76,17 +82,17 @@ def test_a_number_just_below_one_is_still_a_token() -> None:
 
 def test_without_a_prompt_there_is_nothing_to_go_on_from() -> None:
     with pytest.raises(ValueError, match="want at least 1"):
-        continue_texts(model(), *texts(), 0, draws(0, 1, 2))
+        continue_texts(model(), *texts(), prompts(3, 0), draws(0, 1, 2))
 
 
 def test_with_a_cache_the_same_is_said_and_each_token_is_read_once() -> None:
     network, (tokens, mask) = model(), texts()
     read: list[int] = []
     network.words.register_forward_hook(lambda _, given, made: read.append(given[0].shape[1]))  # type: ignore[union-attr, operator]
-    want, _ = continue_texts(network, tokens, mask, 3, draws(0, 1, 2))
+    want, *_ = continue_texts(network, tokens, mask, prompts(3, 3), draws(0, 1, 2))
     assert sum(read) == sum(range(3, 9))
     read.clear()
-    got, _ = continue_texts(begin_answer(network), tokens, mask, 3, draws(0, 1, 2))
+    got, *_ = continue_texts(begin_answer(network), tokens, mask, prompts(3, 3), draws(0, 1, 2))
     assert read == [3, 1, 1, 1, 1, 1]
     assert torch.equal(got, want)
 
@@ -94,5 +100,25 @@ def test_with_a_cache_the_same_is_said_and_each_token_is_read_once() -> None:
 def test_each_place_has_a_number_of_its_own() -> None:
     """Where all tokens are alike, what is drawn shows the numbers themselves."""
     tokens, mask = torch.ones(1, 64, dtype=torch.int64), torch.ones(1, 64, dtype=torch.int64)
-    said, _ = continue_texts(lambda seen, _: torch.zeros(1, 1, 11), tokens, mask, 1, draws(0))
+    flat = lambda seen, _: torch.zeros(1, 1, 11)  # noqa: E731
+    said, *_ = continue_texts(flat, tokens, mask, prompts(1, 1), draws(0))
     assert len(set(said[0, 1:].tolist())) == 11
+
+
+def test_each_text_goes_on_behind_its_own_prompt_up_to_the_token_that_ends_it() -> None:
+    network, (tokens, mask) = model(), texts()
+    own = torch.tensor([2, 4, 5])
+    free, *_ = continue_texts(network, tokens, mask, own, draws(0, 1, 2))
+    for row, prompt in enumerate(own.tolist()):
+        alone = slice(row, row + 1)
+        one, *_ = continue_texts(network, tokens[alone], mask[alone], own[alone], draws(row))
+        assert torch.equal(one[0], free[row])
+        assert torch.equal(free[row, :prompt], tokens[row, :prompt])
+    end = int(free[0, 4])
+    assert end not in free[0, 2:4].tolist()
+    said, following, left = continue_texts(
+        begin_answer(network), tokens, mask, own, draws(0, 1, 2), end=end
+    )
+    assert torch.equal(said[0, :4], free[0, :4])
+    assert int(following[0, 3]) == end and left[0].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert left[1].sum() <= mask[1].sum()

@@ -143,6 +143,13 @@ _BUILT_IN: dict[str, Member] = {
         (*_GIVEN, *PAIRING),
         gives={"text": "tokens", "next_tokens": "next-tokens", "text_bytes": "number"},
     ),
+    "chat": Member(
+        f"{_HERE}.chat",
+        "read",
+        "chat:FILE, conversations or prompts with completions; what is answered",
+        _GIVEN,
+        gives={"text": "tokens", "next_tokens": "next-tokens", "text_bytes": "number"},
+    ),
     "masked-text": Member(
         f"{_HERE}.masked_text",
         "read",

@@ -217,17 +217,21 @@ def _cut_lines(text: str) -> Iterator[str]:
     yield text[start:]
 
 
+def count_bytes_before(text: str) -> NDArray[np.int64]:
+    """Bytes of UTF-8 before each character, and of all, [characters + 1]."""
+    if text.isascii():
+        return np.arange(len(text) + 1)
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    each = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
+    return np.concatenate([[0], np.cumsum(each)])
+
+
 def _measure(text: str, found: tuple[NDArray[np.int32], NDArray[np.int64]]) -> EncodedDocument:
     """Tokens with the bytes that each stands for, of where each ends in its text."""
     tokens, stops = found
     if not len(tokens):
         return EncodedDocument(tokens, np.zeros(0, np.int64))
-    if text.isascii():
-        before = np.arange(len(text) + 1)
-    else:
-        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        each = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
-        before = np.concatenate([[0], np.cumsum(each)])
+    before = count_bytes_before(text)
     ends = np.maximum.accumulate(before[stops])
     sizes = np.diff(ends, prepend=0)
     sizes[-1] += before[-1] - ends[-1]  # what no token stands for

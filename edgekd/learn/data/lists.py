@@ -93,9 +93,11 @@ def look_at_table(path: Path, most: int) -> Records:
 
 
 def _count_items(cell: object) -> int:
-    """About its size: characters of a text, those of a list's parts, 8 of a number."""
+    """About its size: characters of a text, those of the parts of a list or an object, 8 of a number."""
     if isinstance(cell, list):
         return 8 + sum(map(_count_items, cell))
+    if isinstance(cell, dict):
+        return 8 + sum(map(_count_items, cell.values()))
     return 8 + len(cell) if isinstance(cell, str) else 8
 
 

@@ -21,6 +21,8 @@ TEXT_NETWORKS = {
     ("masked-tokens",): "text-filler",
 }
 """By the kinds of the targets."""
+TEXTS = (("tokens",), ("conversation",))
+"""Kinds of the inputs of those."""
 MASKED, MASKED_VIEWS = ("masked-tokens",), 8
 """Targets of which every view asks for others, and how many views are proposed; of any other a text has one."""
 SMALL_SIDE = 40
@@ -197,7 +199,7 @@ def _find_network(
             {"batch_size": 32, **_ADAMW, "learning_rate": 0.002},
             {"count": 8, "flip": True, "crop": max(1, side // 16)},
         )
-    if inputs == ("tokens",) and targets in TEXT_NETWORKS:
+    if inputs in TEXTS and targets in TEXT_NETWORKS:
         name = TEXT_NETWORKS[targets]
         return _Network(
             {"name": name, "layers": 3, "width": 64, "heads": 4},

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.fields.text_pair import KEYS as PAIRED
+from edgekd.learn.data.chat_rows import holds_conversations
 from edgekd.learn.data.columns import LOOKED_AT
 from edgekd.learn.data.columns import NUMBERING
 from edgekd.learn.data.columns import USUAL
@@ -86,6 +87,8 @@ def _recognize_file(path: Path) -> Recognition:
     if suffix in (".parquet", ".arrow"):
         return _recognize_table(path)
     if path.name.lower().endswith((".jsonl.gz", ".ndjson.gz")):
+        if holds_conversations(read_records(path, LOOKED_AT)):
+            return Recognition("chat", reference, "packed JSON lines of conversations")
         return Recognition("jsonl", reference, "packed JSON lines")
     if suffix == ".tar" and _is_shard(path):
         return Recognition("webdataset", reference, "a shard of image files with labels")
@@ -124,6 +127,8 @@ def _recognize_table(path: Path) -> Recognition:
         return Recognition("huggingface", str(path), "Parquet or Arrow files")
     if {"tokens", "tags"} <= set(records.columns):
         return Recognition("tagged-text", str(path), "a table of words with their tags")
+    if holds_conversations(records):
+        return Recognition("chat", str(path), "a table of conversations")
     if _find_texts(records):
         return Recognition("text-csv", str(path), "a table with a column of texts")
     return Recognition("huggingface", str(path), "Parquet or Arrow files")
@@ -144,6 +149,8 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
         return Recognition("image-list", reference, "a list with a column of image files")
     if {"tokens", "tags"} <= set(records.columns):
         return Recognition("tagged-text", reference, "a list of words with their tags")
+    if path.suffix.lower() not in DELIMITED and holds_conversations(records):
+        return Recognition("chat", reference, "a list of conversations")
     texts = [name for name in records.columns if column_fits(records, name, is_words)]
     if all(column_fits(records, name, is_text) for name in PAIRED):
         return Recognition("text-pairs", reference, "a list of two texts a row")

@@ -85,7 +85,7 @@ def read_rows(paths: Sequence[Path], image: str, label: str) -> ParquetRows:
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file: cells of text, numbers, and lists of those by column, without what is missing.
+    """Yield the rows of a file: cells of text, numbers, lists of those and of objects of them by column, without what is missing.
 
     A class stands there by the name that Hugging Face's `datasets` notes for it.
 
@@ -125,10 +125,13 @@ def count_unpacked_bytes(path: Path) -> int:
 
 
 def _is_plain(kind: Any) -> bool:
+    """Whether cells are text or numbers, lists of those, or lists of objects of those, such as messages."""
     from pyarrow import types
 
     if types.is_list(kind) or types.is_large_list(kind):
         kind = kind.value_type
+        if types.is_struct(kind):
+            return all(_is_plain(field.type) for field in kind)
     if types.is_dictionary(kind):  # a column of categories
         kind = kind.value_type
     text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)

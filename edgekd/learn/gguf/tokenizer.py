@@ -10,6 +10,8 @@ from edgekd.learn.gguf.reading import GgufFile
 
 _CONTROL, _USER = 3, 4
 """Kinds of tokens that are taken as wholes; the first are no text."""
+_NAMED = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}
+"""Special tokens as the file calls them, and as templates do."""
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
 _DIGITS = {"type": "Digits", "individual_digits": True}
 _PARTS: dict[str, list[dict[str, Any]]] = {
@@ -55,6 +57,19 @@ def read_tokenizer(file: GgufFile) -> bytes:
         "model": {"type": "BPE", "vocab": numbers, "merges": list(map(str, lists[2]))},
     }
     return json.dumps(described, ensure_ascii=False).encode()
+
+
+def read_chat_template(file: GgufFile) -> tuple[str | None, dict[str, str]]:
+    """The chat template that a file holds, None if it holds none; and special tokens by the names that templates use."""
+    text, tokens = (
+        file.metadata.get(f"tokenizer.{name}") for name in ("chat_template", "ggml.tokens")
+    )
+    found: dict[str, str] = {}
+    for name in _NAMED:
+        number = file.metadata.get(f"tokenizer.ggml.{name}_token_id")
+        if isinstance(tokens, list) and isinstance(number, int) and 0 <= number < len(tokens):
+            found[f"{_NAMED[name]}_token"] = str(tokens[number])
+    return text if isinstance(text, str) else None, found
 
 
 def _describe(number: int, token: Any, is_special: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.fields.conversation import find_answer_end
 from edgekd.learn.generation import Draws
 from edgekd.learn.generation import NextLogits
 from edgekd.learn.generation import Sampling
@@ -67,7 +68,9 @@ def on_policy(
         student: who speaks.
         teacher: it answers live: what is said is new in every epoch.
         samples: of a task whose targets are the next tokens.
-        prompt_tokens: of each block, that the student goes on from; shorter blocks have no part in it.
+        prompt_tokens: of each block of running text, that the student goes on from; shorter blocks have no part in it. In a
+            conversation it goes on from what stands before the last answer, up to the token that ends one, or as far as
+            the answer in the data.
         share: of each batch that the student goes on with; below 1 at least one sample is of the data.
         temperature: of the choice; 0 takes the likeliest token.
         top: how many of the likeliest tokens are drawn from; 0 is all.
@@ -76,8 +79,9 @@ def on_policy(
     Raises:
         ValueError: if no text is longer than the prompt; in a lesson, if a batch is no tokens and their mask.
     """
+    end = find_answer_end(samples.dataset.inputs)
     longest = samples.dataset.sizes().get("longest", 0)
-    if prompt_tokens >= longest:
+    if end is None and prompt_tokens >= longest:
         raise ValueError(
             f"prompt_tokens: got {prompt_tokens}, want fewer than the texts' {longest}"
         )
@@ -86,19 +90,22 @@ def on_policy(
 
     def lessons(learner: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         tokens, mask = _require_texts(batch)
+        labelled = _find_labelled(batch, tokens)
+        prompts = find_prompts(labelled, prompt_tokens)
         chosen = _choose_rows(samples.seed, batch, share)
         draws = Draws(samples.seed, batch.indices[chosen], int(batch.epoch))
         rows = torch.from_numpy(chosen).to(batch.device)
         with _still(student):
             answer = _mix(student, teacher, teacher_mix)
-            said, _ = continue_texts(
-                answer, tokens[rows], mask[rows], prompt_tokens, draws, sampling
+            said = continue_texts(
+                answer, tokens[rows], mask[rows], prompts[rows], draws, sampling, end
             )
         read, spoken = tokens.clone(), torch.zeros_like(tokens, dtype=torch.bool)
-        read[rows] = said
+        read[rows] = said.tokens
         spoken[rows] = True
-        behind = torch.arange(tokens.shape[1], device=batch.device) >= prompt_tokens - 1
-        counting = torch.where(spoken, (mask != 0) & behind, _find_labelled(batch, tokens))
+        mask = mask.index_copy(0, rows, said.mask)
+        behind = torch.arange(tokens.shape[1], device=batch.device) >= prompts[:, None] - 1
+        counting = torch.where(spoken, (mask != 0) & behind, labelled)
         labels = {
             name: each.masked_fill(spoken, NO_CLASS) if each.shape == tokens.shape else each
             for name, each in batch.targets.items()
@@ -122,6 +129,20 @@ def _find_labelled(batch: TensorBatch, tokens: Tensor) -> Tensor:
     """Where the data say what comes next, bool [B, N]."""
     found = [each >= 0 for each in batch.targets.values() if each.shape == tokens.shape]
     return found[0] if found else torch.ones_like(tokens, dtype=torch.bool)
+
+
+def find_prompts(labelled: Tensor, otherwise: int) -> Tensor:
+    """How many tokens of each row are its prompt, int64 [B]: those before the last lessons in a row; where these begin with the
+    text `otherwise` are.
+
+    Args:
+        labelled: bool [B, N], where what follows a token is a lesson.
+        otherwise: 1 or more.
+    """
+    begins = labelled & ~torch.nn.functional.pad(labelled, (1, 0))[:, :-1]
+    places = torch.arange(labelled.shape[1], device=labelled.device)
+    last = torch.where(begins, places, 0).amax(1)
+    return torch.where(last > 0, last + 1, otherwise)
 
 
 def _choose_rows(seed: int, batch: TensorBatch, share: float) -> NDArray[np.int64]:

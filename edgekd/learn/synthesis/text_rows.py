@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from edgekd.field import from_rows
+from edgekd.fields.conversation import find_answer_end
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.tags import IGNORED
 from edgekd.fields.tokens import Tokens
@@ -21,6 +23,7 @@ from edgekd.learn.synthesis.texts import WrittenTexts
 
 if TYPE_CHECKING:
     from edgekd.dataset import Dataset
+    from edgekd.field import RaggedRows
     from edgekd.field import Rows
     from edgekd.stage import Context
 
@@ -55,7 +58,26 @@ def make_request(
         separator = int(encode_text("a\nb")[1])
     elif field.tokenizer_file:
         separator = field.load_tokenizer().end
-    return TextRequest(field, separator, number, context.seed, device, context.progress)
+    end = find_answer_end(dataset.inputs)
+    return TextRequest(field, separator, end, number, context.seed, device, context.progress)
+
+
+def read_prompts(rows: Mapping[str, Rows], wanted: TextRequest) -> RaggedRows:
+    """What a teacher goes on from: training texts, of conversations what stands before the last answer.
+
+    Args:
+        rows: of the training split.
+        wanted: of these data.
+    """
+    texts, following = (cast("RaggedRows", rows[name]) for name in (TEXT, NEXT))
+    if wanted.end is None:
+        return texts
+    prompts = []
+    for text, after in zip(texts, following, strict=True):
+        lessons = np.concatenate([[False], after != IGNORED])
+        begins = np.flatnonzero(lessons[1:] & ~lessons[:-1])
+        prompts.append(text[: begins[-1] + 1])
+    return from_rows(prompts, texts.values)
 
 
 def collect_texts(
@@ -98,7 +120,7 @@ def _sum_surprise(teacher: nn.Module, batch: WrittenTexts) -> tuple[float, int]:
 
 def _count_bytes(following: Any, field: Tokens) -> float:
     """Bytes of UTF-8 of what follows; tokens where the tokenizer is not at hand."""
-    counted = following[following != IGNORED]
+    counted = following[(following != IGNORED) & (following != find_answer_end({TEXT: field}))]
     if field.tokenizer_file:
         return float(len(field.load_tokenizer().decode(counted.tolist()).encode()))
     return float(len(counted))

@@ -41,6 +41,8 @@ class TextRequest(NamedTuple):
     """Its longest text is the length of those that are written."""
     separator: int | None
     """The token between two documents of the training data; None if there is none."""
+    end: int | None
+    """The token behind an answer where the data are conversations; None where they are not."""
     number: int
     """Of texts."""
     seed: int
@@ -85,8 +87,10 @@ def begin_token_texts(
         begin_token: its number; None is the one that the data put between documents.
 
     Raises:
-        ValueError: if no token stands between documents, or that number is none.
+        ValueError: if no token stands between documents, or that number is none, or the data are conversations.
     """
+    if wanted.end is not None:
+        raise ValueError("got conversations, want prompted-texts, which answers their prompts")
     begin = wanted.separator if begin_token is None else begin_token
     if begin is None:
         raise ValueError(
@@ -99,10 +103,11 @@ def begin_token_texts(
         tokens = torch.full(shape, begin, dtype=torch.int64, device=wanted.device)
         mask = torch.ones_like(tokens)
         draws = Draws(wanted.seed, numbers, 0)
-        said, following = continue_texts(
-            begin_answer(teacher), tokens, mask, 1, draws, Sampling(temperature, top)
+        prompts = torch.ones_like(tokens[:, 0])
+        texts = continue_texts(
+            begin_answer(teacher), tokens, mask, prompts, draws, Sampling(temperature, top)
         )
-        yield WrittenTexts(said, following, mask)
+        yield WrittenTexts(*texts)
 
 
 def prompted_texts(
@@ -122,8 +127,9 @@ def prompted_texts(
     Args:
         teacher: gives logits [B, N, V] of tokens and their mask.
         wanted: how many; further rounds over the texts where there are fewer.
-        prompts: tokens of training texts.
-        prompt_tokens: of each training text.
+        prompts: tokens of training texts; of conversations what stands before the last answer.
+        prompt_tokens: of each training text; of conversations all that stands before the last answer is one, and the teacher
+            writes up to the token that ends an answer.
         temperature: of the choice of tokens; 0 takes the likeliest.
         top: how many of the likeliest tokens are drawn from; 0 is all.
 
@@ -131,16 +137,39 @@ def prompted_texts(
         ValueError: if no training text is longer than the prompt.
     """
     long = np.flatnonzero(prompts.lengths > prompt_tokens)
+    if wanted.end is not None:
+        long = np.flatnonzero(prompts.lengths < wanted.field.longest)
     if not len(long):
         most = int(prompts.lengths.max(initial=0))
         raise ValueError(f"prompt_tokens: got {prompt_tokens}, want fewer than the texts' {most}")
     for numbers in wanted.batches():
-        chosen = long[numbers % len(long)]
-        inputs = wanted.field.prepare("text", prompts[chosen])
-        tokens, mask = (torch.from_numpy(each).to(wanted.device) for each in inputs.values())
+        rows = prompts[long[numbers % len(long)]]
+        tokens, mask, lengths = _begin_texts(rows, wanted, prompt_tokens)
         draws = Draws(wanted.seed, numbers, 0)
-        said, following = continue_texts(
-            begin_answer(teacher), tokens, mask, prompt_tokens, draws, Sampling(temperature, top)
+        said = continue_texts(
+            begin_answer(teacher),
+            tokens,
+            mask,
+            lengths,
+            draws,
+            Sampling(temperature, top),
+            wanted.end,
         )
-        following[:, : prompt_tokens - 1] = IGNORED
-        yield WrittenTexts(said, following.masked_fill(mask == 0, IGNORED), mask)
+        places = torch.arange(tokens.shape[1], device=wanted.device)
+        lessons = (said.mask != 0) & (places >= lengths[:, None] - 1)
+        following = said.following.masked_fill(~lessons, IGNORED)
+        yield WrittenTexts(said.tokens, following, said.mask)
+
+
+def _begin_texts(
+    rows: RaggedRows, wanted: TextRequest, prompt_tokens: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens [B, N], the mask of the texts that they become [B, N], and how many are prompts [B]: the first of running text, which
+    becomes as long as it was; all of conversations up to an answer, which becomes as long as a text may be."""
+    inputs = wanted.field.prepare("text", rows)
+    tokens, mask = (torch.from_numpy(each).to(wanted.device) for each in inputs.values())
+    if wanted.end is None:
+        return tokens, mask, torch.full_like(tokens[:, 0], prompt_tokens)
+    room = wanted.field.longest - tokens.shape[1]
+    padded = nn.functional.pad(tokens, (0, room), value=wanted.field.padding)
+    return padded, torch.ones_like(padded), mask.sum(1)
