@@ -62,7 +62,7 @@ MOST_VALUES = 1000
     "--tokens",
     type=click.IntRange(1, 2**20),
     metavar="N",
-    help="Of a model that tells the next token: write N tokens behind each text, fewer where it ends.",
+    help="Of a model that tells the next token: write N tokens behind each text, or in answer to it, fewer where it ends.",
 )
 @click.option(
     "--temperature",
@@ -112,7 +112,7 @@ def command(
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
     answer. Numbers: JSON or CSV, as text or in a file. Text: as it stands or in a file, if the data say how it
     becomes tokens, or .csv, .tsv and .jsonl of one a row; else their numbers as JSON. Two texts with one label: JSON, '["first", "second"]', or a table with those columns. A text longer than the model takes
-    is cut. With --tokens a language model writes on behind each text, up to the token with which its tokenizer ends one. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
+    is cut. With --tokens a language model writes on behind each text, up to the token with which its tokenizer ends one; of conversations an INPUT is what a user says, and the answer alone is printed. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
     """
     from edgekd import bundle
     from edgekd import runtimes

@@ -14,6 +14,7 @@ from edgekd import task
 from edgekd import token_logits
 from edgekd.dataset import Dataset
 from edgekd.field import from_rows
+from edgekd.fields.conversation import Conversation
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.number import Number
 from edgekd.fields.tokens import Tokens
@@ -34,6 +35,10 @@ def dataset(vocabulary: int = 11, encoding: str = "") -> Dataset:
             "text_bytes": Number(columns=("bytes",), mean=(0.0,), std=(1.0,)),
         },
     )
+
+
+METRICS = task.list_fitting(TASK.metrics, dataset())
+"""Of running text."""
 
 
 def measure(logits: np.ndarray, following: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
@@ -58,7 +63,7 @@ def test_metrics_are_those_of_torch_over_all_that_counts(seed: int) -> None:
         kept = following[draw] != IGNORED
         right = (logits[draw].argmax(2) == following[draw])[kept].mean()
         want = [nats / math.log(2) / sizes[draw].sum(), math.exp(nats / kept.sum()), right]
-        got = [metric.value(rows[metric.name][draw]) for metric in TASK.metrics]
+        got = [metric.value(rows[metric.name][draw]) for metric in METRICS]
         np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
@@ -83,11 +88,11 @@ def test_what_stands_in_ignored_places_changes_nothing() -> None:
 
 def test_an_even_guess_over_bytes_is_eight_bits() -> None:
     rows = measure(np.zeros((2, 5, 256)), np.full((2, 5), 7), np.full(2, 5))
-    values = {metric.name: metric.value(rows[metric.name]) for metric in TASK.metrics}
+    values = {metric.name: metric.value(rows[metric.name]) for metric in METRICS}
     assert values["bits per byte"] == pytest.approx(8, abs=1e-12)
     assert values["perplexity"] == pytest.approx(256, abs=1e-9)
     nothing = measure(np.zeros((1, 2, 11)), np.full((1, 2), IGNORED), np.zeros(1))
-    assert [metric.value(nothing[metric.name]) for metric in TASK.metrics] == [0, 1, 0]
+    assert [metric.value(nothing[metric.name]) for metric in METRICS] == [0, 1, 0]
     sure = np.zeros((1, 1, 11)) - 1e6 * (np.arange(11) > 0)
     assert math.isfinite(
         TASK.metrics[1].value(measure(sure, np.ones((1, 1), int), np.ones(1))["perplexity"])
@@ -137,3 +142,19 @@ def test_the_guess_knows_how_often_each_token_occurs_and_nothing_more() -> None:
 def test_there_is_a_logit_of_every_token_in_every_place() -> None:
     (end,) = task.interface_of(TASK, dataset()).outputs
     assert end.shape == ("batch", "text_length", 11) and end.class_axis == 2
+
+
+def test_an_answer_is_exact_where_the_likeliest_text_is_just_that() -> None:
+    """Who writes the likeliest token behind its own, from a table of what follows what, writes the answer or does not."""
+    text = Conversation(vocabulary=11, usual=4, longest=9, end=9)
+    talks = Dataset(task="", inputs={"text": text}, targets=dict(dataset().targets))
+    assert [each.name for each in task.list_fitting(TASK.metrics, talks)][-1] == "exact answers"
+    after = np.array([3, 2, 4, 9, 3, 1, 1, 1, 1, 1, 1])  # 2 4 3 9: what is written behind a 1
+    following = np.array([[IGNORED, 2, 4, 3, 9], [IGNORED, 2, 4, 5, 9], [IGNORED, 2, 4, 3, 1]])
+    inputs = np.array([[7, 1, 2, 4, 3], [7, 1, 2, 4, 5], [7, 1, 2, 4, 3]])
+    logits = np.eye(11)[after[inputs]]
+    sizes = np.ones((3, 1), np.float32)
+    rows = task.metric_rows(
+        TASK.metrics, {"logits": logits}, {"next_tokens": following, "text_bytes": sizes}, talks
+    )
+    assert rows["exact answers"].tolist() == [[1, 1], [0, 1], [0, 1]]
