@@ -18,6 +18,7 @@ from edgekd.fields.tags import IGNORED
 from edgekd.fields.tags import check_places
 from edgekd.fields.tags import pad_places
 from edgekd.fields.tokens import MOST_VOCABULARY
+from edgekd.scan import find_first
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,8 @@ class NextTokens(Field):
         found = cls(**said)
         if not isinstance(rows, RaggedRows) or not len(order):
             return found
+        if find_first(rows.values, lambda some: some == found.ignored) is None:
+            return found  # running text, which may be larger than memory
         counted, total = (int(each[order].sum()) for each in (found._count(rows), rows.lengths))
         return dataclasses.replace(found, share=counted / total) if counted else found
 

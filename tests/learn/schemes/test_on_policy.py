@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from edgekd.dataset import Dataset
 from edgekd.dataset import read as read_dataset
 from edgekd.errors import InputError
+from edgekd.fields.conversation import Conversation
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.number import Number
 from edgekd.fields.tokens import Tokens
@@ -70,14 +71,33 @@ def batch(epoch: float = 0.0, padding: int = 0) -> TensorBatch:
     return TensorBatch(np.array([3, 1, 8, 5]), 0, (tokens, mask), bytes_of, epoch, 4)
 
 
+def conversations(end: int) -> tuple[SimpleNamespace, TensorBatch]:
+    """The same texts as conversations that end with `end`: an answer behind two, four and three tokens; one of two answers."""
+    given = batch()
+    following = given.targets["next_tokens"].clone()
+    for row, start in enumerate((1, 3, 2, 5)):
+        following[row, :start] = -100
+    following[3, 1:3] = given.targets["next_tokens"][3, 1:3]  # an answer before the last
+    text = Conversation(vocabulary=11, usual=8, longest=8, end=end)
+    data = SimpleNamespace(inputs={"text": text}, sizes=lambda: {"longest": 8})
+    return SimpleNamespace(seed=7, dataset=data), given._replace(
+        targets={**given.targets, "next_tokens": following}
+    )
+
+
 def learn(
-    loss: str, given: TensorBatch, student: nn.Module, teacher: nn.Module, **knobs: Any
+    loss: str,
+    given: TensorBatch,
+    student: nn.Module,
+    teacher: nn.Module,
+    samples: Any = SAMPLES,
+    **knobs: Any,
 ) -> Tensor:
     linked = connect_outputs(
         [Term(loss=NamedMember.parse(loss, LOSSES, "loss"))], 4, samples=40, interface=ENDS
     )
     scheme = linked.add_to_scheme(
-        on_policy(student, teacher, SAMPLES, prompt_tokens=PROMPT, **knobs)
+        on_policy(student, teacher, samples, prompt_tokens=PROMPT, **knobs)
     )
     return compute_lessons(linked.terms, scheme.lessons(student, given), given.epoch)[0]
 
@@ -111,6 +131,30 @@ def test_the_loss_is_of_what_the_student_says_behind_the_prompt() -> None:
     gradients = [torch.autograd.grad(each, list(student.parameters())) for each in (got, want)]
     torch.testing.assert_close(*gradients)
     assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+@pytest.mark.parametrize("end", [0, *range(1, 11)])
+def test_in_conversations_it_answers_each_prompt_up_to_the_end(end: int) -> None:
+    """By a loop over the rows: greedy behind the last answer's prompt, up to the token that ends one or the row's length."""
+    student, teacher = networks()
+    samples, given = conversations(end)
+    tokens, mask = given.inputs
+    terms = []
+    for row, prompt in enumerate((2, 4, 3, 6)):
+        said = tokens[row : row + 1, :prompt]
+        while said.shape[1] <= int(mask[row].sum()):
+            with torch.no_grad():
+                best = student(said, torch.ones_like(said))[:, -1].argmax(1)
+            if int(best) == end or said.shape[1] == int(mask[row].sum()):
+                break
+            said = torch.cat([said, best[:, None]], 1)
+        ours, theirs = (
+            F.log_softmax(network(said, torch.ones_like(said))[0, prompt - 1 :], 1)
+            for network in (student, teacher)
+        )
+        terms.append((ours.exp() * (ours - theirs)).sum(1))
+    got = learn("reverse-kl", given, student, teacher, samples, temperature=0.0)
+    torch.testing.assert_close(got, torch.cat(terms).mean(), rtol=1e-4, atol=1e-6)
 
 
 def test_it_is_drawn_again_alike_and_anew_in_the_next_epoch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from edgekd.dataset import to_json
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields.conversation import Conversation
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.number import Number
 from edgekd.fields.tokens import Tokens
@@ -141,3 +143,45 @@ def test_what_cannot_be_written_is_said(given: dict[str, Path], tmp_path: Path) 
             method={"name": "begin-token-texts", "begin_token": 300},
             count=5,
         )
+
+
+def test_a_teacher_answers_the_prompts_of_conversations_up_to_their_end(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    """By a loop over each prompt; what the teacher says first behind one of them ends an answer here."""
+    prompts = [encode_text(each) for each in ("the cat", "a dog sat", "one")]
+    teacher = blueprint.load(given["blueprint"], given["weights"])
+
+    def say(row: np.ndarray, end: int) -> list[int]:
+        tokens = row.tolist()
+        while True:
+            text = torch.tensor([tokens])
+            with torch.no_grad():
+                tokens.append(int(teacher(text, torch.ones_like(text))[0, -1].argmax()))
+            if tokens[-1] == end or len(tokens) == 13:
+                return tokens
+
+    end = say(prompts[1], -1)[len(prompts[1]) + 1]
+    text = Conversation(vocabulary=257, usual=9, longest=12, encoding="bytes", end=end)
+    talks = dataclasses.replace(DATASET, inputs={"text": text})
+    given["data"].write_bytes(files.canonical_json(to_json(talks)))
+    whole = [np.concatenate([each, [7, 8]]) for each in prompts]  # the answer in the data: 7 8
+    lessons = [np.r_[np.full(len(each) - 1, -100), 7, 8] for each in prompts]
+    training = {
+        "text": from_rows([each[:-1].astype(np.int32) for each in whole], np.zeros(0, np.int32)),
+        "next_tokens": from_rows(lessons, np.zeros(0, np.int64)),
+        "text_bytes": np.full((3, 1), 2, np.float32),
+    }
+    splits.write(given["train"], training, np.arange(3))
+    method = {"name": "prompted-texts", "prompt_tokens": 500}
+    rows = rows_of(ran(given, tmp_path / "out", method=method, count=4))
+    for number, (row, after) in enumerate(zip(rows["text"], rows["next_tokens"], strict=True)):
+        prompt = prompts[number % 3]
+        want = say(prompt, end)
+        assert row.tolist() == want[:-1]
+        assert after.tolist() == [-100] * (len(prompt) - 1) + want[len(prompt) :]
+        said = [token for token in want[len(prompt) :] if token != end]
+        assert rows["text_bytes"][number, 0] == len(said)
+    assert rows["text"].lengths.min() < 12
+    with pytest.raises(InputError, match="got conversations, want prompted-texts"):
+        ran(given, tmp_path / "two", method="begin-token-texts", count=5)

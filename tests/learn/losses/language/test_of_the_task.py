@@ -12,6 +12,7 @@ from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
+from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.named_outputs import find_keys
@@ -43,11 +44,17 @@ LOSS_OF = {
 """Of each key of the reference: the loss, and T^2 where the reference leaves that out."""
 
 
-def value(said: dict[str, object], student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+# there position i says i + 1, and the last says nothing; here what follows stands beside each token
+FOLLOWING = torch.cat([torch.tensor(GOLDEN["following"])[:, 1:], torch.full((2, 1), -100)], 1)
+
+
+def value(
+    said: dict[str, object],
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    following: torch.Tensor = FOLLOWING,
+) -> torch.Tensor:
     """A loss of a lesson, as training gives it the signals of a task."""
-    # there position i says i + 1, and the last says nothing; here what follows stands beside each token
-    following = torch.tensor(GOLDEN["following"])
-    following = torch.cat([following[:, 1:], torch.full((2, 1), -100)], 1)
     lesson = {"student_logits": student, "teacher_logits": teacher, "next_tokens": following}
     signals = name_outputs(lesson, ENDS)
     (term,) = bind_terms([Term(loss=NamedMember.parse(said, LOSSES, "loss"))])
@@ -83,3 +90,21 @@ def test_what_stands_where_nothing_follows_moves_neither_loss_nor_gradient(key: 
         for each in map(logits, ("student", "teacher"))
     ]
     assert float(value(said, *moved)) == float(loss.detach())
+
+
+@pytest.mark.parametrize("name", sorted({*FAMILIES["language"], "kd", "cross-entropy"}))
+def test_a_prompt_moves_no_loss_on_answers(name: str) -> None:
+    """Of conversations, where what follows counts in answers alone: two of one, with a turn of a user between them."""
+    torch.manual_seed(0)
+    following = torch.tensor([[-100, -100, 3, 4, -100, -100, 5], [-100, 2, -100, -100, 1, 7, -100]])
+    student, teacher = (torch.randn(2, 7, 11, dtype=torch.float64) for _ in range(2))
+    student.requires_grad_()
+    loss = value({"name": name}, student, teacher, following)
+    loss.backward()
+    assert student.grad is not None
+    prompt = (following < 0)[..., None]
+    assert (student.grad.masked_select(prompt) == 0).all() and student.grad.any()
+    moved = [torch.where(prompt, 50 * each, each) for each in (student.detach(), teacher)]
+    assert float(value({"name": name}, *moved, following)) == float(loss.detach())
+    whole = value({"name": name}, student.detach(), teacher, following.clamp(min=0))
+    assert float(whole) != float(loss.detach())
