@@ -1,6 +1,8 @@
-"""Questions about packages with their answers, as conversations: every other package of packages.jsonl.gz, and which section it is of.
+"""Writes questions.jsonl.gz: of every package of packages.jsonl.gz which section it is of, as a conversation.
 
-python ask.py          writes questions.jsonl.gz beside this file
+    python ask.py
+
+The questions lie beside the packages.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ QUESTION = "Which section is this package of? {}"
 
 
 def main() -> None:
-    lines = gzip.decompress((HERE / "packages.jsonl.gz").read_bytes()).splitlines()[::2]
+    lines = gzip.decompress((HERE / "packages.jsonl.gz").read_bytes()).splitlines()
     rows = []
     for line in lines:
         package = json.loads(line)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgekd.errors import InputError
 from edgekd.field import from_rows
 from edgekd.fields.tags import IGNORED
+from edgekd.learn.data import hub_lists
 from edgekd.learn.data.chat_encoding import ChatEncoding
 from edgekd.learn.data.chat_rows import FORMS
 from edgekd.learn.data.chat_rows import Dialogue
@@ -27,7 +28,6 @@ from edgekd.learn.data.encoding import find_tokenizer
 from edgekd.learn.data.encoding import open_encoding
 from edgekd.learn.data.hub_lists import fetch
 from edgekd.learn.data.hub_lists import list_local
-from edgekd.learn.data.hub_lists import pins as pins
 from edgekd.learn.data.hub_lists import remote as remote
 from edgekd.learn.data.lists import read_list
 from edgekd.learn.source import SKIP_HINT
@@ -37,6 +37,7 @@ from edgekd.learn.source import locate
 from edgekd.learn.source import require_known
 from edgekd.settings import Count
 from edgekd.settings import Fraction
+from edgekd.stage import package_version
 from edgekd.units import number_text
 
 COUNTED = ("answers", "all")
@@ -70,6 +71,16 @@ def files(
     paths = find_tokenizer(tokenizer, data_dir)
     more = find_files(paths[0] if paths else None, template, data_dir)
     return [*list_local(reference, data_dir, allow_download), *paths, *more]
+
+
+def pins(*, tokenizer: str | None = None, **given: Any) -> dict[str, str]:
+    """The commit of a name on the hub, and the version of what renders templates.
+
+    Raises:
+        InputError, MachineError: as `edgekd.learn.data.hub_lists.pins`.
+    """
+    renders = {"jinja2": package_version("jinja2") or "none"} if tokenizer else {}
+    return {**hub_lists.pins(**given), **renders}
 
 
 def read(

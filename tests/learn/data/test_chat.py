@@ -247,6 +247,8 @@ def test_rows_that_cannot_be_used_are_left_out_and_listed(folder: Path) -> None:
 def test_the_files_of_a_template_are_those_of_the_data(folder: Path) -> None:
     names = [path.name for path in chat.files(reference="chats.jsonl", tokenizer="tok")]
     assert names == ["chats.jsonl", "tokenizer.json", "tokenizer_config.json"]
+    assert set(chat.pins(reference="chats.jsonl", tokenizer="tok")) == {"jinja2"}
+    assert chat.pins(reference="chats.jsonl") == {}
     Path("own.jinja").write_text(CHATML)
     files = chat.files(reference="chats.jsonl", tokenizer="tok", template="own.jinja")
     assert "own.jinja" in [path.name for path in files]
