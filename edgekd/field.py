@@ -228,6 +228,10 @@ class Field(abc.ABC):
         """The token behind which a text ends; None where there is none, or it is not known."""
         return None
 
+    def find_answer_end(self) -> int | None:
+        """The token behind which an answer to a prompt ends; None of what is no conversation, unless overridden."""
+        return None
+
     def alternatives(self) -> dict[str, Self]:
         """Fields of the same rows with other usual preprocessing, each with a sentence: what loaded weights may want."""
         return {}
@@ -260,6 +264,12 @@ class Field(abc.ABC):
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:
         """A number a row, such as its class: splits hold the same share of each. None if there is none."""
         return None
+
+
+def find_answer_end(fields: Mapping[str, Field]) -> int | None:
+    """The token behind which an answer ends, of inputs among which are conversations; None of any others."""
+    ends = (field.find_answer_end() for field in fields.values())
+    return next((end for end in ends if end is not None), None)
 
 
 def require(holds: bool, wrong: str) -> None:

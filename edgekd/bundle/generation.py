@@ -37,7 +37,6 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.fields.conversation import Conversation
 from edgekd.interface import BATCH
 from edgekd.interface import is_decoder
 from edgekd.settings import Count
@@ -179,7 +178,7 @@ def continue_texts(
                 text = write_text(engine, prompt.tolist(), count, longest, sampling, **how)
                 shown_tokens = [token for token in text.tokens if token not in ends]
                 whole = np.array(shown_tokens, prompt.dtype)
-                if not isinstance(field, Conversation):
+                if field.find_answer_end() is None:
                     whole = np.concatenate([prompt, whole])
                 shown = str(field.preview(whole[None])) if getattr(field, "encoding", "") else ""
                 told.append(Continuation(question.name, question.prepared, shown, text))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import ClassVar
 
 import numpy as np
 
 from edgekd.errors import InputError
-from edgekd.field import Field
 from edgekd.field import require
 from edgekd.field import require_whole
 from edgekd.fields.tokens import BYTES_VOCABULARY
@@ -60,6 +58,10 @@ class Conversation(Tokens):
         """The token behind which an answer ends."""
         return self.end
 
+    def find_answer_end(self) -> int:
+        """The same."""
+        return self.end
+
     def _encode(self, data: bytes) -> tuple[NDArray[np.int32], int]:
         """The tokens of a prompt, of a longer one the last `longest`: there the answer begins; and how many there were."""
         try:
@@ -77,12 +79,6 @@ class Conversation(Tokens):
             encoded = tokenizer.encode(text, special=False)
             tokens = np.array([*around, *encoded.tokens], np.int32)
         return tokens[-self.longest :], len(tokens)
-
-
-def find_answer_end(fields: Mapping[str, Field]) -> int | None:
-    """The token behind which an answer ends, of inputs among which are conversations; None of any others."""
-    ends = (field.end for field in fields.values() if isinstance(field, Conversation))
-    return next(ends, None)
 
 
 def encode_bytes(text: str) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from edgekd import token_logits
-from edgekd.fields.conversation import Conversation
+from edgekd.field import find_answer_end
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
@@ -72,7 +72,7 @@ def right_answers(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray
 
 
 def _holds_answers(dataset: Dataset) -> bool:
-    return isinstance(dataset.inputs.get(TEXT), Conversation)
+    return find_answer_end(dataset.inputs) is not None
 
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:

@@ -9,9 +9,9 @@ import pytest
 
 from edgekd import fields
 from edgekd.errors import InputError
+from edgekd.field import find_answer_end
 from edgekd.field import from_rows
 from edgekd.fields.conversation import END_BYTE
-from edgekd.fields.conversation import find_answer_end
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.tokens import Tokens
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.fields.conversation import find_answer_end
+from edgekd.field import find_answer_end
 from edgekd.learn.generation import Draws
 from edgekd.learn.generation import NextLogits
 from edgekd.learn.generation import Sampling

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgekd.field import find_answer_end
 from edgekd.field import from_rows
-from edgekd.fields.conversation import find_answer_end
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.tags import IGNORED
 from edgekd.fields.tokens import Tokens
