@@ -56,6 +56,11 @@ class Dataset:
         """Inputs and targets."""
         return {**self.inputs, **self.targets}
 
+    def find_answer_end(self) -> int | None:
+        """The token behind which an answer ends, where an input holds conversations; None where none does."""
+        ends = (field.find_answer_end() for field in self.inputs.values())
+        return next((end for end in ends if end is not None), None)
+
     def sizes(self) -> dict[str, int]:
         """Return what a builder may ask for by name. What a field before named bears the field's own name before it:
         ``classes`` of the first of two such targets, ``color_classes`` of the second, called ``color``.

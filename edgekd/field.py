@@ -1,7 +1,7 @@
 """What a field is: one named value of every sample, such as its image or its class.
 
-A field says how its rows are stored, what may be in them, and how they become a model's inputs or a
-task's targets. `edgekd.fields` holds them. Numpy alone, no pydantic: a board has them.
+It says how its rows are stored, what may be in them, and how they become a model's inputs or a task's targets.
+`edgekd.fields` holds them. Numpy alone, no pydantic: a board has them.
 """
 
 from __future__ import annotations
@@ -212,9 +212,8 @@ class Field(abc.ABC):
         Raises:
             InputError: if it holds none that `check` accepts, or such a field cannot be read.
         """
-        raise InputError(
-            f"got a file or text, which a field of kind {self.kind!r} is not read from"
-        )
+        got = "a file or text"
+        raise InputError(f"got {got}, which a field of kind {self.kind!r} is not read from")
 
     def list_unread(self, data: bytes) -> tuple[str, ...]:
         """Names of what `read` passes over in a user's file or text; none unless a field says some."""
@@ -229,7 +228,7 @@ class Field(abc.ABC):
         return None
 
     def find_answer_end(self) -> int | None:
-        """The token behind which an answer to a prompt ends; None of what is no conversation, unless overridden."""
+        """The same of an answer to a prompt; None of what is no conversation."""
         return None
 
     def alternatives(self) -> dict[str, Self]:
@@ -244,13 +243,11 @@ class Field(abc.ABC):
         Raises:
             ValueError: if such a field cannot be mixed.
         """
-        raise ValueError(
-            f"{name}: got views that mix samples, which {self.kind!r} targets cannot be"
-        )
+        got = f"views that mix samples, which {self.kind!r} targets cannot be"
+        raise ValueError(f"{name}: got {got}")
 
     def count_compared(self, rows: Rows) -> NDArray[np.int64] | None:
-        """How many places of each sample [N] a view compares a model's answers with, the same in every view; None, unless
-        overridden, where all may count."""
+        """How many places of each sample [N] every view compares answers with; None, unless overridden, where all may count."""
         return None
 
     def compared_share(self) -> float:
@@ -264,12 +261,6 @@ class Field(abc.ABC):
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:
         """A number a row, such as its class: splits hold the same share of each. None if there is none."""
         return None
-
-
-def find_answer_end(fields: Mapping[str, Field]) -> int | None:
-    """The token behind which an answer ends, of inputs among which are conversations; None of any others."""
-    ends = (field.find_answer_end() for field in fields.values())
-    return next((end for end in ends if end is not None), None)
 
 
 def require(holds: bool, wrong: str) -> None:
@@ -291,9 +282,8 @@ def require_names(names: tuple[str, ...], least: int = 2, what: str = "class") -
     require(len(names) >= least, f"{len(names)} {what} name(s), want at least {least}")
     for name in names:
         if not name.isprintable() or not name.strip():
-            raise ValueError(
-                f"got the name {name!r}, want text in UTF-8 without control characters"
-            )
+            want = "want text in UTF-8 without control characters"
+            raise ValueError(f"got the name {name!r}, {want}")
     if len(set(names)) < len(names):
         twice = min(name for name, count in collections.Counter(names).items() if count > 1)
         raise ValueError(f"got the {what} name {twice!r} twice, want each once")

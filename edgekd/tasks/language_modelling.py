@@ -10,7 +10,6 @@ from typing import cast
 import numpy as np
 
 from edgekd import token_logits
-from edgekd.field import find_answer_end
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
@@ -72,7 +71,7 @@ def right_answers(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray
 
 
 def _holds_answers(dataset: Dataset) -> bool:
-    return find_answer_end(dataset.inputs) is not None
+    return dataset.find_answer_end() is not None
 
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgekd import fields
+from edgekd.dataset import Dataset
 from edgekd.errors import InputError
-from edgekd.field import find_answer_end
 from edgekd.field import from_rows
 from edgekd.fields.conversation import END_BYTE
 from edgekd.fields.next_tokens import NextTokens
@@ -32,8 +32,13 @@ def test_words_become_all_their_bytes_and_lose_the_first_ones() -> None:
         byte + 1 for byte in "3456789é".encode()
     ]
     assert field.describe_cut("0123456789é".encode()) == "cut to 9 of 12 bytes"
-    assert field.find_end() == END_BYTE == find_answer_end({"text": field})
-    assert find_answer_end({"text": Tokens(vocabulary=11, usual=2, longest=2)}) is None
+    assert (
+        field.find_end()
+        == END_BYTE
+        == Dataset(task="", inputs={"text": field}, targets={}).find_answer_end()
+    )
+    words = Tokens(vocabulary=11, usual=2, longest=2)
+    assert Dataset(task="", inputs={"text": words}, targets={}).find_answer_end() is None
     assert field.preview(np.array([[98, 99]])) == "ab"
     with pytest.raises(InputError, match="want text in UTF-8"):
         field.read(b"\xff")

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.field import find_answer_end
 from edgekd.learn.generation import Draws
 from edgekd.learn.generation import NextLogits
 from edgekd.learn.generation import Sampling
@@ -79,7 +78,7 @@ def on_policy(
     Raises:
         ValueError: if no text is longer than the prompt; in a lesson, if a batch is no tokens and their mask.
     """
-    end = find_answer_end(samples.dataset.inputs)
+    end = samples.dataset.find_answer_end()
     longest = samples.dataset.sizes().get("longest", 0)
     if end is None and prompt_tokens >= longest:
         raise ValueError(

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd.field import find_answer_end
 from edgekd.field import from_rows
 from edgekd.fields.next_tokens import NextTokens
 from edgekd.fields.tags import IGNORED
@@ -58,7 +57,7 @@ def make_request(
         separator = int(encode_text("a\nb")[1])
     elif field.tokenizer_file:
         separator = field.load_tokenizer().end
-    end = find_answer_end(dataset.inputs)
+    end = dataset.find_answer_end()
     return TextRequest(field, separator, end, number, context.seed, device, context.progress)
 
 
@@ -120,7 +119,7 @@ def _sum_surprise(teacher: nn.Module, batch: WrittenTexts) -> tuple[float, int]:
 
 def _count_bytes(following: Any, field: Tokens) -> float:
     """Bytes of UTF-8 of what follows; tokens where the tokenizer is not at hand."""
-    counted = following[(following != IGNORED) & (following != find_answer_end({TEXT: field}))]
+    counted = following[(following != IGNORED) & (following != field.find_answer_end())]
     if field.tokenizer_file:
         return float(len(field.load_tokenizer().decode(counted.tolist()).encode()))
     return float(len(counted))

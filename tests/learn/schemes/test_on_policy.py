@@ -79,7 +79,7 @@ def conversations(end: int) -> tuple[SimpleNamespace, TensorBatch]:
         following[row, :start] = -100
     following[3, 1:3] = given.targets["next_tokens"][3, 1:3]  # an answer before the last
     text = Conversation(vocabulary=11, usual=8, longest=8, end=end)
-    data = SimpleNamespace(inputs={"text": text}, sizes=lambda: {"longest": 8})
+    data = Dataset(task="", inputs={"text": text}, targets=DATASET.targets)
     return SimpleNamespace(seed=7, dataset=data), given._replace(
         targets={**given.targets, "next_tokens": following}
     )
