@@ -111,6 +111,9 @@ class Silent:
         """Nothing."""
 
 
+SILENT = Silent()
+
+
 class CallbackProgress:
     """A display whose events callbacks receive, in their order."""
 

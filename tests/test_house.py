@@ -138,6 +138,7 @@ LEARN_FLOORS: list[set[str]] = [
         "deploy_form",
         "deployment",
         "quantized_form",
+        "quantized_start",
         "weights_fit",
     },
     {"privacy"},

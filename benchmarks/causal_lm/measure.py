@@ -1,8 +1,9 @@
 """A small causal language model by its large teacher, beside the same model by labels alone, over rates and seeds.
 
     python benchmarks/causal_lm/measure.py rates seeds policy summary examples/causal-lm/recipe.yaml --output benchmarks/causal_lm/result.json
+    python benchmarks/causal_lm/measure.py rates seeds summary examples/causal-lm/recipe.yaml --epochs 4 --rates 0.0002 0.0005 0.001 --output benchmarks/causal_lm/longer.json
 
-`rates`: student and control of seed 0 with every one of `RATES`; each takes the one with the fewest bits per byte on the
+`rates`: student and control of seed 0 with every one of the rates; each takes the one with the fewest bits per byte on the
 validation split. `seeds`: both with seeds 0, 1 and 2, the control with the student's rate, too. `policy`: the student of seed 0 goes on, on data and
 on its own samples, with the same loss and rate. `summary`: differences and their intervals, from the rows.
 
@@ -20,6 +21,7 @@ import math
 import os
 import statistics
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,6 @@ from edgekd.stage import Bindings
 from edgekd.walk import Walker
 from edgekd.walk import open_store
 
-COMMAND = "python benchmarks/causal_lm/measure.py rates seeds policy summary examples/causal-lm/recipe.yaml --output benchmarks/causal_lm/result.json"
 RATES, SEEDS, BLOCKS = (0.0001, 0.0002, 0.0005), (0, 1, 2), 64
 ARMS = ("control", "student")
 GOING_ON: dict[str, Any] = {"epochs": 1, "learning_rate": 0.0001, "schedule": "cosine"}
@@ -61,10 +62,14 @@ DRAWS = 10_000
 class Bench:
     """What the stages make of one recipe's variants, each once."""
 
-    def __init__(self, path: Path, options: run.Options, walker: Walker) -> None:
+    def __init__(
+        self, path: Path, options: run.Options, walker: Walker, epochs: int | None
+    ) -> None:
         self.value: dict[str, Any] = dict(recipe_text.read(path).value)  # type: ignore[call-overload]
         self.folder, self.options, self.walker = path.parent, options, walker
         self.value["learn"] = [each for each in self.value["learn"] if each["step"] == "distil"]
+        if epochs is not None:
+            self.value["student"]["train"]["epochs"] = epochs
         self.value["targets"] = [{"runtime": "onnxruntime", "precision": ["fp32"], "threads": [1]}]
 
     def vary(self, rate: float, seed: int, policy: dict[str, Any] | None = None) -> Recipe:
@@ -116,12 +121,17 @@ class Bench:
 
 
 def measure(
-    bench: Bench, part: str, rows: list[dict[str, Any]], *, judges: bool
+    bench: Bench,
+    part: str,
+    rows: list[dict[str, Any]],
+    rates: Sequence[float],
+    *,
+    judges: bool,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a part that are not there; without figures of the test split where nobody judges."""
     done = {(row["row"], row["rate"], row["seed"]) for row in rows}
     if part == "rates":
-        wanted = [(arm, rate, 0) for rate in RATES for arm in ARMS]
+        wanted = [(arm, rate, 0) for rate in rates for arm in ARMS]
         wanted += [("teacher", 0.0, 0), ("untrained", 0.0, 0)] if judges else []
     elif part == "seeds":
         best = {arm: find_best_rate(rows, arm) for arm in ARMS}
@@ -132,7 +142,7 @@ def measure(
     for name, rate, seed in wanted:
         if (name, rate, seed) in done:
             continue
-        recipe = bench.vary(rate or RATES[0], seed, POLICIES.get(name))
+        recipe = bench.vary(rate or rates[0], seed, POLICIES.get(name))
         labels = {"teacher": "teacher", "untrained": roles.LOADED, "control": "control"}
         label = labels.get(name) or roles.float_label(recipe)
         bench.make(recipe, label)
@@ -141,11 +151,11 @@ def measure(
 
 
 def find_best_rate(rows: list[dict[str, Any]], arm: str) -> float:
-    """The rate of `RATES` at which seed 0 has the fewest bits per byte on the validation split."""
+    """The rate at which seed 0 has the fewest bits per byte on the validation split."""
     tried = {
         row["rate"]: row["validation"] for row in rows if (row["row"], row["seed"]) == (arm, 0)
     }
-    return float(min(RATES, key=lambda rate: tried[rate]))
+    return float(min(sorted(tried), key=lambda rate: tried[rate]))
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -211,22 +221,28 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--store", type=Path)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--epochs", type=int, help="in place of the recipe's")
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     said = parser.parse_args()
     output = said.output.resolve()
     options = run.Options(run_dir=Path("runs"), store=(said.store or run.default_store()).resolve())
     result: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"rows": []}
-    result["command"] = COMMAND
+    longer = [] if said.epochs is None else ["--epochs", str(said.epochs)]
+    tried = [] if said.rates == RATES else ["--rates", *map(str, said.rates)]
+    place = ["--output", f"benchmarks/causal_lm/{output.name}"]
+    asked = [*said.parts, "examples/causal-lm/recipe.yaml", *longer, *tried, *place]
+    result["command"] = " ".join(["python benchmarks/causal_lm/measure.py", *asked])
     os.chdir(said.recipe.parent)
     with open_store(options) as store, make_display(quiet=False, verbose=True) as progress:
         here = fingerprint.machine_key()
         walker = Walker(store, options, progress, Bindings(here, here))
-        bench = Bench(Path(said.recipe.name), options, walker)
+        bench = Bench(Path(said.recipe.name), options, walker, said.epochs)
         for part in said.parts:
             if part == "summary":
                 result["summary"] = summarize(result["rows"])
                 write(output, result)
                 continue
-            for row in measure(bench, part, result["rows"], judges=not said.train):
+            for row in measure(bench, part, result["rows"], said.rates, judges=not said.train):
                 print({k: v for k, v in row.items() if k not in ("nats", "bytes")}, flush=True)
                 result["rows"].append(row)
                 if not said.train:

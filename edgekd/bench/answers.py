@@ -42,6 +42,8 @@ of it may lie on the edge between two."""
 LEAST_AGREEMENT = 0.98
 """Of golden samples; one may always change its class, since the best two logits may be a step apart. Less where biases
 alone change more of them: `MOST_ROUNDING` times as many."""
+ROUNDED_TOLERANCE = 0.1
+"""Of a quantized file of other operators, at least: a sum in another order may be rounded to the next code."""
 
 
 class RoundingNoise(NamedTuple):
@@ -154,6 +156,28 @@ def find_rounding(moved: Mapping[str, Arrays], plain: Mapping[str, Arrays]) -> f
         for group, outputs in plain.items()
         for name, each in outputs.items()
     )
+
+
+def explain_other_operators(
+    got: Mapping[str, Arrays],
+    answered: Mapping[str, Arrays],
+    trained: Mapping[str, Arrays],
+    moved: Mapping[str, Arrays],
+    tolerance: float,
+) -> str:
+    """Say where a file of other operators answers otherwise than it may; empty if nowhere.
+
+    Args:
+        got: its answers by group and name.
+        answered: those of the plain file.
+        trained: those of the trained model.
+        moved: of a quantized model, those with what engines round rounded, too; empty of a float one.
+        tolerance: of float answers, by which the file is held to the trained model's once it is measured.
+    """
+    if not moved:
+        return explain_difference(got, trained, tolerance)
+    allowed = max(ROUNDED_TOLERANCE, find_rounding(moved, trained))
+    return explain_difference(got, answered, 2 * allowed)  # either may be off by that
 
 
 def judge_answers(

@@ -9,6 +9,7 @@ from edgekd import files
 from edgekd import sources
 from edgekd.learn import model_hub
 from edgekd.learn.origin import digest_files
+from edgekd.learn.origin import digest_once
 from edgekd.table import Member
 
 
@@ -33,7 +34,7 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
         names = (gguf.name,)
     found = [Path(reference) / name if source is None else source.find_file(name) for name in names]
     return {
-        name: files.digest_file(path)
+        name: digest_once(path)
         for name, path in zip(names, found, strict=True)
         if path is not None and path.is_file()
     }

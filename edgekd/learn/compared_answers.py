@@ -14,6 +14,8 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.learn.evaluation import EvaluationSplit
+from edgekd.progress import SILENT
+from edgekd.progress import Progress
 from edgekd.task import metric_rows
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ class ComparedAnswers(NamedTuple):
 
 
 def compare_answers(
-    models: Mapping[str, nn.Module], reads: Mapping[str, EvaluationSplit], reference: str
+    models: Mapping[str, nn.Module],
+    reads: Mapping[str, EvaluationSplit],
+    reference: str,
+    progress: Progress = SILENT,
 ) -> ComparedAnswers:
     """Ask all models about a split; outputs are held of as many samples as stay small.
 
@@ -42,6 +47,7 @@ def compare_answers(
         models: by role.
         reads: the split as each of them reads it: the same samples, with the same targets.
         reference: the role whose decisions the others are compared with.
+        progress: hears how many samples are answered.
 
     Raises:
         InputError: if a model answers something that is not finite.
@@ -52,6 +58,7 @@ def compare_answers(
     alike: dict[str, list[NDArray[np.float64]]] = {r: [] for r in models if r != reference}
     logits: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for numbers, answers in _answer(models, reads, range(split.size)):
+        progress.update(numbers[-1] + 1, split.size, "samples")
         targets, decided = split.take(numbers).targets, {}
         for role, outputs in answers.items():
             found = metric_rows(split.task.metrics, outputs, targets, split.dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -74,6 +75,23 @@ def digest_files(
     if missing:
         found |= _hash(missing, known, cache if renew else None, progress or Silent())
     return {name: found[path] for name, path in zip(names, absolute, strict=True)}
+
+
+def digest_once(path: Path) -> str:
+    """SHA-256 of a file, which this process computes once as long as the file is the same: of weights each step asks.
+
+    Raises:
+        InputError: if it is missing or no regular file.
+    """
+    state = _look_at(path)
+    if time.time_ns() - max(state.modified_ns, state.changed_ns) <= SETTLED_NS:
+        return files.digest_file(path)
+    return _digest_state(path.absolute(), state)
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_state(path: Path, state: _FileState) -> str:
+    return files.digest_file(path)
 
 
 def fold_digests(digests: Mapping[str, str]) -> dict[str, str]:

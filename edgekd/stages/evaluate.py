@@ -82,8 +82,13 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
 
     width = choose_width(test.dataset, context.device)
     with begin_side_by_side(ask, engines, width) as answers:
-        rows = {model: _judge_in_torch(model, read_own(model), given, context) for model in models}
-        answered = list(answers)
+        rows, answered = {}, []
+        for number, model in enumerate(models):
+            context.progress.update(number, len(models) + len(engines), f"{model} in torch")
+            rows[model] = _judge_in_torch(model, read_own(model), given, context)
+        for number, asked in enumerate(engines, len(models)):
+            context.progress.update(number, len(models) + len(engines), asked.names[0])
+            answered.append(next(answers))
     metrics = {model: metric_values(test.task, each) for model, each in rows.items()}
     counted = bool(rows) and all(
         is_right_or_wrong(score, each[score.name]) for each in rows.values()

@@ -124,7 +124,7 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
             role: read_split(each, config.split, allow_code=context.allow_code)
             for role, each in own.items()
         }
-        found = compared_answers.compare_answers(models, reads, reference)
+        found = compared_answers.compare_answers(models, reads, reference, context.progress)
         similarity = list(
             compare_layers(
                 models,

@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
-from typing import NamedTuple
 
 from pydantic import Field
 
@@ -24,9 +23,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from collections.abc import Iterator
-    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,7 +32,8 @@ if TYPE_CHECKING:
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.method.scheme import Scheme
     from edgekd.learn.model_inputs import Inputs
-    from edgekd.learn.quant.sensitivity import QuantizationCost
+    from edgekd.learn.quantized_start import StartModel
+    from edgekd.progress import Progress
     from edgekd.task import Metric
 
 ROUNDS = 4
@@ -88,7 +86,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
         with arithmetic.deterministic_torch(context.seed, resolved.threads):
-            started = _started(config, start, plan, left, given)
+            started = _started(config, start, plan, left, given, context.progress)
         rows = None if ranks.rank() else validation.score_rows(started.model)
         before = 0.0 if rows is None else metric.value(rows)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
@@ -115,105 +113,37 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     return made
 
 
-class _Start(NamedTuple):
-    """A quantized model before it learns, and what is told of it."""
-
-    model: nn.Module
-    edit: dict[str, Any]
-    """What makes it of the float model's blueprint."""
-    summary: dict[str, Any]
-    notes: tuple[str, ...]
-    table: str
-    """The file that says more of its layers."""
-    costs: Sequence[QuantizationCost] = ()
-    """What each layer costs, the costliest first, if that was asked."""
-
-
 def _started(
-    config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
-) -> _Start:
+    config: QuantizeConfig,
+    start: nn.Module,
+    plan: Blueprint,
+    left: tuple[str, ...],
+    given: Given,
+    progress: Progress,
+) -> StartModel:
     """The model before it learns."""
-    make = _start_int8 if config.weights is None else _start_blocks
+    import torch
+
+    from edgekd.learn import arrays
+    from edgekd.learn import quantized_start
+
+    data = arrays.draw_calibration(given, config.calibration_samples, config.views_seed)
+
+    def batches() -> Iterator[Inputs]:
+        for inputs, _ in data.batches(config.batch_size):
+            yield tuple(map(torch.from_numpy, inputs))
+
+    in_blocks = config.weights is not None
+    make = quantized_start.start_blocks if in_blocks else quantized_start.start_int8
     try:
-        return make(config, start, plan, left, given)
+        return make(config, config.scheme, start, plan.interface, left, batches, progress)
     except ValueError as error:
         raise InputError(f"quantize: {error}") from error
 
 
-def _start_int8(
-    config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
-) -> _Start:
-    from edgekd.learn.quant import blocks
-    from edgekd.learn.quant import insertion
-    from edgekd.learn.quant import post_training
-    from edgekd.profile import NUMERICS
-
-    forms = blocks.resolve_forms({str(kind): form for kind, form in config.blocks.items()})
-    numerics = NUMERICS[config.scheme]
-    found = post_training.quantize(
-        start,
-        plan.interface,
-        numerics,
-        _batches(config, given),
-        method=config.calibration,
-        equalize=config.equalize,
-        correct=config.correct_bias,
-        float_layers=left,
-        every_weight_bits=config.weight_bits,
-        weight_bits=config.layer_bits,
-        with_costs=config.score_drop is not None,
-        learn_steps=config.learn_steps,
-        forms=forms,
-    )
-    edit = {
-        "name": "quantize",
-        "scheme": config.scheme,
-        "float_layers": list(left),
-        "weight_bits": insertion.find_unusual_bits(found.model, numerics),
-        "undone": list(found.undone),
-        "scaled": list(found.smoothing.scaled),
-        "blocks": forms,
-    }
-    undone = [*found.undone, *found.not_equalized]
-    notes = [f"{n}: left as it was, since rewritten the model answered otherwise" for n in undone]
-    notes += [f"{name}: stays in float, it has no int8 form" for name in found.in_float]
-    return _Start(found.model, edit, found.summary(), tuple(notes), "sensitivity.json", found.costs)
-
-
-def _start_blocks(
-    config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
-) -> _Start:
-    from edgekd.learn.weight_only.formats import BlockChoice
-    from edgekd.learn.weight_only.start import quantize_weights
-
-    assert config.weights is not None
-    choice = BlockChoice(
-        config.weights, config.group, config.symmetric, config.head, config.embeddings, left
-    )
-    batches = _batches(config, given)
-    found = quantize_weights(start, plan.interface, choice, batches, rounding=config.rounding)
-    for layer in () if config.learn_steps else found.layers():
-        layer.quantizer.log_scale.requires_grad_(False)
-    forms = {name: form._asdict() for name, form in found.plan.formats.items()}
-    edit = {"name": "quantize-weights", "layers": forms}
-    return _Start(found.model, edit, found.summary(), found.notes(), "rounding.json")
-
-
-def _batches(config: QuantizeConfig, given: Given) -> Callable[[], Iterator[Inputs]]:
-    """The calibration samples, as often as they are asked for."""
-    import torch
-
-    from edgekd.learn import arrays
-
-    data = arrays.draw_calibration(given, config.calibration_samples, config.views_seed)
-    return lambda: (
-        tuple(map(torch.from_numpy, inputs)) for inputs, _ in data.batches(config.batch_size)
-    )
-
-
 def _learned(
     config: QuantizeConfig,
-    started: _Start,
+    started: StartModel,
     start: nn.Module,
     plan: Blueprint,
     rows: NDArray[np.float64] | None,

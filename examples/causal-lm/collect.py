@@ -2,9 +2,10 @@
 
     /usr/lib/apt/apt-helper cat-file LISTS/*_main_i18n_Translation-en.lz4 | python collect.py descriptions.jsonl.gz
 
-LISTS is where ``apt-get -o Acquire::Languages=en -o Dir::State::lists=LISTS update`` put them. Packages are drawn by a hash
-of their text, so that the same list gives the same file. No eight words stand one behind the other in two texts, in whatever
-split: what packages of one source have in common does not leak.
+LISTS is where ``apt-get -o Acquire::Languages=en -o Dir::State::lists=LISTS update`` put them. A number behind the file says
+other characters of texts for training; those that models are judged by stay the same. Packages are drawn by a hash of their
+text, so that the same list gives the same file. No eight words stand one behind the other in two texts, in whatever split:
+what packages of one source have in common does not leak.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import re
 import sys
 
-SPLITS = {"test": 96_000, "validation": 8_000, "train": 72_000}
+JUDGED = {"test": 96_000, "validation": 8_000}
 """Characters of each; of this text a token of SmolLM2 has about four."""
 SHORTEST, LONGEST, RUN = 240, 1600, 8
 """Characters of a text; words that may not stand in two."""
@@ -42,12 +43,12 @@ def find_runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
 
 
-def main(path: str) -> None:
+def main(path: str, train: str = "72000") -> None:
     """Reads translations of descriptions, entries of ``Key: value``, from the standard input."""
     texts = iter(read_texts(sys.stdin.buffer.read().decode()))
     taken: set[tuple[str, ...]] = set()
     lines = []
-    for split, characters in SPLITS.items():
+    for split, characters in {**JUDGED, "train": int(train)}.items():
         while characters > 0:
             text = next(texts)
             runs = find_runs(text)
@@ -62,4 +63,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import RoundingNoise
+from edgekd.bench.answers import explain_other_operators
 from edgekd.bench.answers import find_rounding
 from edgekd.bench.answers import float_allowance
 from edgekd.bench.answers import judge_answers
@@ -178,3 +179,15 @@ def test_how_far_rounding_moves_outputs_is_in_units_of_what_is_allowed() -> None
     plain = {"usual": {"logits": small}, "longest": {"logits": large}}
     moved = {"usual": {"logits": small + 0.25}, "longest": {"logits": large - 2}}
     assert find_rounding(moved, plain) == pytest.approx(0.5)  # 2 of logits of 40, allowed 4
+
+
+def test_a_file_of_other_operators_is_held_to_what_measures_it() -> None:
+    trained = {"usual": {"logits": np.zeros((2, 3), np.float32)}}
+    plain = {"usual": {"logits": trained["usual"]["logits"] + 8e-5}}
+    near, far = ({"usual": {"logits": plain["usual"]["logits"] + off}} for off in (1e-5, 6e-5))
+    assert explain_other_operators(near, plain, trained, {}, 1e-4) == ""
+    assert "off" in explain_other_operators(far, plain, trained, {}, 1e-4)  # 1.4e-4, 6e-5 of plain
+    moved = {"usual": {"logits": trained["usual"]["logits"] + 0.3}}
+    rounded = {"usual": {"logits": plain["usual"]["logits"] + 0.5}}
+    assert explain_other_operators(rounded, plain, trained, moved, 1e-4) == ""
+    assert explain_other_operators(rounded, plain, trained, trained, 1e-4) != ""

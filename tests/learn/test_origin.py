@@ -40,6 +40,30 @@ def test_small_sets_are_hashed_each_time(tmp_path: Path) -> None:
     assert not cache.exists()
 
 
+def test_a_file_is_hashed_once_while_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, hashed, digest = tmp_path / "weights.gguf", list[Path](), files.digest_file
+    path.write_bytes(b"one")
+
+    def count(path: Path) -> str:
+        hashed.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(files, "digest_file", count)
+    assert origin.digest_once(path) == origin.digest_once(path)
+    assert len(hashed) == 2  # written just now: a later write may leave the same times
+    monkeypatch.setattr(origin, "SETTLED_NS", -(10**18))
+    assert origin.digest_once(path) == origin.digest_once(path) == digest(path)
+    assert len(hashed) == 3
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(b"two")
+    os.utime(path, ns=times)  # the same size and modification time: the change time still tells
+    assert origin.digest_once(path) == hashlib.sha256(b"two").hexdigest()
+    with pytest.raises(InputError, match="nothing"):
+        origin.digest_once(tmp_path / "nothing")
+
+
 def test_large_sets_are_remembered_until_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

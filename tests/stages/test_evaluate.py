@@ -35,10 +35,14 @@ PLAN = {"builder": "resnet8", "arguments": {}, "classes": 3, "channels": 1}
 
 
 class Heard(Silent):
-    """Keeps what was noted."""
+    """Keeps what was noted, and how far it is said to be."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.parts: list[tuple[int, int, str]] = []
+
+    def update(self, done: int, total: int, text: str) -> None:
+        self.parts.append((done, total, text))
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -148,7 +152,10 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
         with torch.no_grad():
             right[role] = model.eval()(images).argmax(1).numpy() == labels
             want[role] = float(right[role].mean())
-    found = run(tmp_path, given, Silent())
+    heard = Heard()
+    found = run(tmp_path, given, heard)
+    assert [done for done, _, _ in heard.parts] == list(range(heard.parts[0][1]))
+    assert [text for _, _, text in heard.parts][:4] == [f"{role} in torch" for role in want]
     student, control = right["student"], right["control"]
     assert found["student_alone"] == sum(a and not b for a, b in zip(student, control, strict=True))
     assert found["control_alone"] == sum(b and not a for a, b in zip(student, control, strict=True))

@@ -89,6 +89,11 @@ def some_images(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
 
 
+def test_parts_of_an_export_are_told_in_their_order() -> None:
+    assert sorted(export.PARTS.values()) == list(export.PARTS.values())
+    assert max(export.PARTS.values()) < 10
+
+
 def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> None:
     images = some_images(40)
     images[20:] = images[:20]  # every sample twice

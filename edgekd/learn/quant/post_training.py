@@ -33,6 +33,8 @@ from edgekd.learn.quant import smoothing
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 from edgekd.profile import Numerics
+from edgekd.progress import SILENT
+from edgekd.progress import Progress
 
 JUDGED = 32
 """Samples on which what is tried is compared, and each layer's cost is taken."""
@@ -95,6 +97,7 @@ def quantize(
     with_costs: bool = False,
     learn_steps: bool = True,
     forms: Mapping[str, blocks.Form] = blocks.DEFAULT,
+    progress: Progress = SILENT,
 ) -> QuantizedStart:
     """`model` with quantizers whose ranges answer most like it on `batches`.
 
@@ -115,11 +118,20 @@ def quantize(
         with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` samples.
         learn_steps: whether a training changes the step sizes, too.
         forms: what kinds of block run in.
+        progress: hears what is tried.
 
     Raises:
         ValueError: if the model cannot be traced or quantized, or an activation is not finite.
     """
     model = copy.deepcopy(model).eval()
+    methods = ranges.METHODS if method == "auto" else (method,)
+    parts = ["traced", "equalization", "observed", *methods, *(["costs"] if with_costs else [])]
+    parts += ["biases"] if correct else []
+
+    def tell(part: str) -> None:
+        progress.update(parts.index(part), len(parts), part)
+
+    tell("traced")
     few = _first(batches, JUDGED + CORRECTED)
     compared, judged = _rows(few, rewriting.COMPARED), _rows(few, JUDGED)
     want = rewriting.compute_answers(model, judged)
@@ -129,6 +141,7 @@ def quantize(
     in_float = placement.find_float_operators(module)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
     more: dict[str, Any] = {"float_layers": float_layers, "weight_bits": bits, "forms": forms}
+    tell("equalization")
     chosen = smoothing.Smoothing({}, ())
     if equalize == "auto":
         ends = interface.outputs
@@ -140,24 +153,26 @@ def quantize(
     insertion.insert_quantizers(module, numerics, **more)
     with calibration.disable_quantizers(module):
         _require_same(module, compared, reference)
+    tell("observed")
     seen = calibration.observe(module, batches)
     calibration.set_weight_steps(module)
     ask = functools.partial(
         distance.mean_distance, want=want, batches=lambda: judged, outputs=interface.outputs
     )
     tried: dict[str, float] = {}
-    for name in ranges.METHODS if method == "auto" else (method,):
+    for name in methods:
+        tell(name)
         calibration.set_ranges(module, seen, name)
         tried[name] = ask(module)
     best = min(tried, key=lambda name: tried[name])
     calibration.set_ranges(module, seen, best)
-    costs = (
-        sensitivity.measure_costs(module, want, lambda: judged, interface.outputs)
-        if with_costs
-        else []
-    )
+    costs: list[sensitivity.QuantizationCost] = []
+    if with_costs:
+        tell("costs")
+        costs = sensitivity.measure_costs(module, want, lambda: judged, interface.outputs)
     corrected = False
     if correct:
+        tell("biases")
         before = {name: value.detach().clone() for name, value in module.state_dict().items()}
         largest = max(few, key=lambda inputs: len(inputs[0]))
         rows = tuple(each[-CORRECTED:] for each in largest)

@@ -18,8 +18,8 @@ HARDEST_CLIP = {4: 0.6, 8: 0.95}
 """The least part, by bits."""
 REFITS = 2
 """How often the codes give a better scale, and that better codes."""
-ROWS = 4096
-"""Rows that are searched at a time: what is tried takes several times their memory."""
+VALUES = 2**19
+"""That are searched at a time: what is tried takes several times their memory, and should stay in a core's cache."""
 
 
 class BlockScales(NamedTuple):
@@ -51,7 +51,7 @@ def search_scales(
     """
     parts = [
         _search(split_blocks(rows.detach().float(), form.group), form, importance)
-        for rows in weight.split(ROWS)
+        for rows in weight.split(max(1, VALUES // max(1, weight.shape[1])))
     ]
     return BlockScales(*(torch.cat(each) for each in zip(*parts, strict=True)))
 

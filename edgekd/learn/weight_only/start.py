@@ -26,6 +26,9 @@ from edgekd.learn.weight_only.formats import plan_layers
 from edgekd.learn.weight_only.insertion import BlockLayer
 from edgekd.learn.weight_only.moments import InputMoments
 from edgekd.learn.weight_only.moments import collect_moments
+from edgekd.learn.weight_only.scales import BlockScales
+from edgekd.progress import SILENT
+from edgekd.progress import Progress
 
 Rounding = Literal["auto", "nearest", "least-squares", "weighted", "gptq"]
 """``nearest``: a block's range; ``least-squares``: what differs least from its weights; ``weighted``: weights count by
@@ -34,6 +37,9 @@ METHODS: tuple[Rounding, ...] = ("nearest", "least-squares", "weighted", "gptq")
 JUDGED = 32
 """Samples on which what is tried is compared with the float model; no layer's moments are taken from them, where there
 are others."""
+
+FEW = 2
+"""Samples that show which layers run."""
 
 
 class BlockStart(NamedTuple):
@@ -87,6 +93,7 @@ def quantize_weights(
     batches: Callable[[], Iterable[Inputs]],
     *,
     rounding: Rounding = "auto",
+    progress: Progress = SILENT,
 ) -> BlockStart:
     """`model` with block quantizers whose scales and weights answer most like it on `batches`.
 
@@ -96,13 +103,14 @@ def quantize_weights(
         choice: which layers are stored how.
         batches: calibration inputs.
         rounding: what is tried.
+        progress: hears of each layer.
 
     Raises:
         ValueError: if no layer can be stored so.
     """
     module = copy.deepcopy(model).eval()
     judged, others = _split(batches, JUDGED)
-    plan = plan_layers(module, choice, judged[0])
+    plan = plan_layers(module, choice, tuple(each[:FEW] for each in judged[0]))
     want = rewriting.compute_answers(module, judged)
     methods = METHODS if rounding == "auto" else (rounding,)
     moments: dict[str, InputMoments] = {}
@@ -113,11 +121,13 @@ def quantize_weights(
     layers = insertion.find_layers(module)
     before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     tried, best = dict[str, float](), dict[str, Tensor]()
-    for method in methods:
+    searched: dict[tuple[str, bool], BlockScales] = {}
+    for number, method in enumerate(methods):
         for name, layer in layers.items():
             insertion.set_latent(layer, before[name])
-        for name, layer in layers.items():
-            _round(layer, method, moments.get(name))
+        for at, (name, layer) in enumerate(layers.items(), number * len(layers)):
+            progress.update(at, len(methods) * len(layers), f"{method}: {name}")
+            _round(layer, name, method, moments.get(name), searched)
         tried[method] = distance.mean_distance(
             module,
             want,
@@ -130,17 +140,29 @@ def quantize_weights(
     return BlockStart(module, plan, taken, tried)
 
 
-def _round(layer: BlockLayer, method: Rounding, moments: InputMoments | None) -> None:
-    """Set the scales of a layer, and with GPTQ its weights. Rows of a table have no inputs that could be weighed."""
+def _round(
+    layer: BlockLayer,
+    name: str,
+    method: Rounding,
+    moments: InputMoments | None,
+    searched: dict[tuple[str, bool], BlockScales],
+) -> None:
+    """Set the scales of a layer, and with GPTQ its weights. Rows of a table have no inputs that could be weighed.
+
+    `searched` holds scales by layer and whether its inputs are weighed: two methods take the same ones.
+    """
     form, weight = layer.quantizer.format, layer.weight.detach()
     if method == "nearest":
         layer.quantizer.set_scales(*scales.range_scales(weight, form))
         return
     second = None if moments is None or method == "least-squares" else moments.mean()
-    found = scales.search_scales(weight, form, None if second is None else second.diagonal())
+    key = name, second is not None
+    if key not in searched:
+        importance = None if second is None else second.diagonal()
+        searched[key] = scales.search_scales(weight, form, importance)
     if method == "gptq" and second is not None:
-        insertion.set_latent(layer, gptq.compensate_weights(weight, second, found, form))
-    layer.quantizer.set_scales(*found)
+        insertion.set_latent(layer, gptq.compensate_weights(weight, second, searched[key], form))
+    layer.quantizer.set_scales(*searched[key])
 
 
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:

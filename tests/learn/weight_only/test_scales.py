@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from edgekd.learn.weight_only import scales
 from edgekd.learn.weight_only.formats import BlockFormat
 from edgekd.learn.weight_only.quantizer import BlockQuantizer
 from edgekd.learn.weight_only.scales import BlockScales
@@ -44,6 +45,14 @@ def test_the_search_comes_near_the_best_of_all_scales() -> None:
     best = (codes * every[:, None, None] - weight[None]).square().sum(2).amin(0)
     plain = (rounded(weight, FORM, range_scales(weight, FORM)) - weight).square().sum(1)
     assert (off <= best * 1.1).all() and (off < plain).all()
+
+
+def test_rows_are_searched_in_pieces_to_the_same_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    form, weight = BlockFormat(4, 16, False), torch.randn(37, 64)
+    whole = search_scales(weight, form)
+    monkeypatch.setattr(scales, "VALUES", 5 * 64)
+    for want, got in zip(whole, search_scales(weight, form), strict=True):
+        assert torch.equal(got, want) and len(got) == 37
 
 
 def test_weights_count_as_their_inputs_do() -> None:

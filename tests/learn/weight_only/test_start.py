@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from edgekd.learn.quant import distance
 from edgekd.learn.weight_only import insertion
+from edgekd.learn.weight_only import scales
 from edgekd.learn.weight_only.formats import BlockChoice
 from edgekd.learn.weight_only.start import METHODS
 from edgekd.learn.weight_only.start import quantize_weights
+from edgekd.progress import Silent
 from tests.block_example import INTERFACE
 from tests.block_example import decoder
 from tests.block_example import texts
@@ -32,6 +36,36 @@ def test_what_answers_most_like_the_float_model_is_kept() -> None:
         want = [(model(*inputs),) for inputs in judged]
     off = distance.mean_distance(found.model, want, lambda: judged, INTERFACE.outputs)  # type: ignore[arg-type]
     assert abs(off - found.tried["gptq"]) < 1e-9
+
+
+class Heard(Silent):
+    """Keeps how far it is said to be."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, int, str]] = []
+
+    def update(self, done: int, total: int, text: str) -> None:
+        self.parts.append((done, total, text))
+
+
+def test_each_layer_is_told_and_its_scales_are_searched_once_for_what_they_are_searched_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, heard, search = [], Heard(), scales.search_scales
+
+    def count(weight: torch.Tensor, *about: Any) -> scales.BlockScales:
+        asked.append(tuple(weight.shape))
+        return search(weight, *about)
+
+    monkeypatch.setattr(scales, "search_scales", count)
+    found = quantize_weights(decoder(), INTERFACE, CHOICE, texts, progress=heard)
+    names = list(found.plan.formats)
+    tables = [name for name in names if isinstance(decoder().get_submodule(name), nn.Embedding)]
+    assert tables and len(asked) == 2 * len(names) - len(tables)  # no inputs weigh a table
+    want = [f"{method}: {name}" for method in METHODS for name in names]
+    assert [text for _, _, text in heard.parts] == want
+    assert [done for done, _, _ in heard.parts] == list(range(len(want)))
+    assert {total for _, total, _ in heard.parts} == {len(want)}
 
 
 def test_layers_are_stored_as_asked_and_smaller_blocks_are_told() -> None:
