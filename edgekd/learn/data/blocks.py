@@ -175,6 +175,8 @@ class Corpus(NamedTuple):
     stream: TokenStream
     parts: dict[str, Parts]
     """Which of it are of which split."""
+    documents: int
+    """How many there are, however many pieces borders of splits cut."""
     beside: TokenStream | None = None
     """The same documents in other tokens, if that was asked."""
 

@@ -145,7 +145,7 @@ def read_corpus(
         of_split = {name: parts for name, parts in divided.items() if len(parts)}
     if "train" not in of_split:
         raise InputError(f"{reference}: got no text to train on, want some")
-    return Corpus(streams[0], of_split, *streams[1:])
+    return Corpus(streams[0], of_split, len(streams[0].parts), *streams[1:])
 
 
 def _read_documents(

@@ -145,7 +145,7 @@ def read(
     described = encoding.describe(most)
     total = sum(len(rows["text"]) for rows in splits.values())
     note = (
-        f"{number_text(len(corpus.stream.parts), 'document')} in {number_text(total, 'block')} of at most "
+        f"{number_text(corpus.documents, 'document')} in {number_text(total, 'block')} of at most "
         f"{number_text(longest, 'token')}, {'packed' if packed else 'each document by itself'}"
     )
     if left:

@@ -61,7 +61,8 @@ def read_spooled_corpus(spool: TextSpool, encoding: Encoding, shares: SplitShare
         first += count
     if "train" not in of_split:
         raise InputError(f"{spool.folder}: got no text to train on, want some")
-    return Corpus(stream, of_split)
+    documents = sum(len(shard.rows["split"]) for shard in spool.read_shards(trusted=True))
+    return Corpus(stream, of_split, documents)
 
 
 def _find_runs(

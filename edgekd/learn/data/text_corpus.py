@@ -125,7 +125,7 @@ def read(
     )
     total = sum(len(each.tokens) for each in blocks.values())
     note = (
-        f"{number_text(len(stream.parts), 'document')} in {number_text(total, 'block')} of at most "
+        f"{number_text(corpus.documents, 'document')} in {number_text(total, 'block')} of at most "
         f"{number_text(longest, cutting.unit)}, {'packed' if packed else 'each document by itself'}"
     )
     return Source(

@@ -210,6 +210,7 @@ def test_no_token_of_a_corpus_is_lost_or_in_two_splits(
     spool(said | ({"tokenizer": "tokenizer.json"} if tokenizer else {}))
     got = require_sound(text_corpus.read(reference="out", longest=4, packed=packed), "out")
     assert got.tokenizer == (masked_pieces() if tokenizer else b"")
+    assert got.notes[0].startswith("100 documents in ")
     rows = [
         (row.tolist(), after.tolist())
         for split in got.splits.values()
@@ -589,3 +590,63 @@ def test_a_name_on_the_hub_is_read_file_by_file_at_one_commit(tmp_path: Path) ->
             "f" * 40
         )  # the name stands elsewhere now: what was begun goes on where it was
         assert ask("hub:me/texts", 12, "yes") == f"12 {COMMIT} 12"
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from edgekd.learn.streams import text_shards
+from edgekd.learn.streams.rows import RowWords
+from edgekd.learn.streams.texts import find_texts, spool_texts
+from edgekd.progress import Silent
+text_shards.SHARD_BYTES = 2**19
+path = Path(sys.argv[1])
+spool_texts(find_texts(f"text-corpus:{path}"), path.with_suffix(""), Silent(), words=RowWords())
+assert "torch" not in sys.modules
+status = Path("/proc/self/status").read_text().split()
+print(int(status[status.index("VmHWM:") + 1]) * 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_texts(tmp_path: Path) -> None:
+    peaks = []
+    for count in (6_000, 36_000):
+        path = write_lines(
+            tmp_path / f"{count}.jsonl", [{"text": f"{n} some text " * 20} for n in range(count)]
+        )
+        command = [sys.executable, "-c", PEAK, str(path)]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        peaks.append(int(ran.stdout))
+    grown = path.stat().st_size * 5 / 6  # so many more bytes of text
+    assert grown > 8e6 and peaks[1] - peaks[0] < grown / 3
+
+
+def test_a_killed_command_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    write_lines(tmp_path / "t.jsonl", [{"text": text} for text in make_texts(20)])
+
+    def ask(folder: str, **environment: str) -> int:
+        command = [sys.executable, "-m", "edgekd", "spool", "text-corpus:t.jsonl", folder]
+        return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+    assert ask("whole") == 0
+    assert ask("out", EDGEKD_FAULT="kill@5") == -9
+    assert not {"train-00000.tokens"} & {path.name for path in Path("out").iterdir()}
+    assert ask("out") == 0
+    lock = {".edgekd-spool-train.lock"}  # names the process
+    whole, again = contents("whole"), contents("out")
+    assert set(again) == set(whole)
+    assert all(again[name] == whole[name] for name in set(whole) - lock)
+
+
+def test_which_documents_are_whose_does_not_depend_on_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_shards, "SHARD_SAMPLES", 1000)
+    texts = make_texts(60)
+    told = []
+    for folder, some in (("one", texts), ("other", texts[::-1])):
+        write_lines(tmp_path / f"{folder}.jsonl", [{"text": text} for text in some])
+        spool(f"text-corpus:{folder}.jsonl", folder)
+        source = text_corpus.read(reference=folder, longest=8)
+        told.append({name: rows["text"].values.tolist() for name, rows in source.splits.items()})
+    assert told[0] == told[1]
