@@ -164,10 +164,10 @@ class Decoded(Samples):
     needed_workers = 1
     prepared: ClassVar[list[int]] = []
 
-    def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
+    def batch(self, indices: NDArray[np.int64], view: int, *, is_pending: bool = False) -> Batch:
         """As ever."""
         self.prepared.append(len(indices))
-        return Samples.batch(self, indices, view)
+        return Samples.batch(self, indices, view, is_pending=is_pending)
 
 
 def of_batches() -> dict[str, Tensor]:

@@ -113,7 +113,7 @@ def term(name: str) -> Term:
 class Wide(Samples):
     """Their images are float64, like the networks."""
 
-    def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
+    def batch(self, indices: NDArray[np.int64], view: int, *, is_pending: bool = False) -> Batch:
         """As ever, but wide."""
         found = Samples.batch(self, indices, view)
         return found._replace(inputs=tuple(each.astype(np.float64) for each in found.inputs))
