@@ -66,12 +66,12 @@ def test_one_is_told_in_full(name: str) -> None:
 
 def test_inputs_are_the_kinds_that_a_model_takes() -> None:
     known = json.loads(run("tasks", "classification", "--json"))
-    assert known["inputs"] == ["image", "number", "tokens", "text-pair", "array"]
+    assert known["inputs"] == ["image", "number", "tokens", "text-pair", "conversation", "array"]
 
 
 def test_sources_are_those_that_give_the_targets() -> None:
     composed = {"turned-digits", "digit-scenes", "digit-crowds", "mask-folder", "arrays", "images"}
-    composed |= {"tagged-text", "text-corpus", "text-pairs", "masked-text"}
+    composed |= {"tagged-text", "text-corpus", "text-pairs", "chat", "masked-text"}
     known = {name: json.loads(run("tasks", name, "--json"))["sources"] for name in BUILT_IN}
     assert known["classification"] == [name for name in SOURCES if name not in composed]
     assert known["regression"] == ["turned-digits", "table", "python"]
@@ -80,7 +80,7 @@ def test_sources_are_those_that_give_the_targets() -> None:
     assert known["masked-language-modelling"] == ["masked-text", "table", "python"]
     assert known["token-classification"] == ["tagged-text", "table", "python"]
     assert known["sentence-embedding"] == ["text-pairs", "table", "python"]
-    assert known["language-modelling"] == ["text-corpus", "table", "python"]
+    assert known["language-modelling"] == ["text-corpus", "chat", "table", "python"]
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
