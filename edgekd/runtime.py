@@ -181,16 +181,6 @@ class RuntimeEntry(NamedTuple):
         return runtime
 
 
-def translate_error(error: Exception, engine: str) -> ValueError | MemoryError:
-    """What an engine raised while it ran, in our words: inputs that a graph cannot take are its user's to change, too little
-    memory is not. The last line says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = lines[-1][:300] if lines else type(error).__name__
-    if isinstance(error, MemoryError) or "alloc" in str(error):
-        return MemoryError(f"{engine}: {last}")
-    return ValueError(f"{engine} takes no inputs of these sizes: {last}")
-
-
 def not_installed(name: str, extra: str) -> str:
     """The one sentence for an engine whose package is missing."""
     return f"{name} is not installed: pip install 'edgekd[{extra}]'"

@@ -125,12 +125,13 @@ def _rotated(
 
 @contextlib.contextmanager
 def blame_feed(feed: Mapping[str, np.ndarray]) -> Iterator[None]:
-    """An engine's own exception, of any kind, is the fault of the model or its inputs."""
+    """An engine's own exception, of any kind, is the fault of the model or its inputs, unless memory is too small."""
     try:
         yield
     except MemoryError:
         raise
     except Exception as error:
+        proc.require_enough(error)
         fed = ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in feed.items())
         raise ValueError(f"got inputs {fed}, which the engine refuses: {error}") from error
 

@@ -80,3 +80,9 @@ def _text(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def require_enough(error: Exception) -> None:
+    """Raises MemoryError if what an engine raised says that it got no memory: engines have no class for that."""
+    if "alloc" in str(error):
+        raise MemoryError(str(error)) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.bench import memory
 from edgekd.bench.states import make_empty_state
 from edgekd.interface import PAST
 from edgekd.interface import PRESENT
@@ -74,12 +75,13 @@ class BoundedStream:
 
 @contextlib.contextmanager
 def _blame_text(what: str) -> Iterator[None]:
-    """An engine's own exception, of any kind, is the fault of the model or its text."""
+    """An engine's own exception, of any kind, is the fault of the model or its text, unless memory is too small."""
     try:
         yield
     except (MemoryError, ValueError):
         raise
     except Exception as error:
+        memory.require_enough(error)
         raise ValueError(f"got {what}, which the engine refuses: {error}") from error
 
 

@@ -35,7 +35,7 @@ def read_table(path: Path, together: Sequence[str] = ()) -> list[bytes]:
         together: columns of texts that are told of together; other names serve where there are as many columns.
 
     Raises:
-        InputError: naming the file, if it is no table or no column can be told.
+        InputError: naming the file, if it is no table or no column can be told, and the row that has no text.
     """
     records = read_records(path)
     if together:
@@ -43,12 +43,34 @@ def read_table(path: Path, together: Sequence[str] = ()) -> list[bytes]:
         if len(keys) != len(together):
             got = ", ".join(map(str, records.columns))[:100]
             raise InputError(f"{path}: got columns {got}, want {' and '.join(together)}")
-        return [json.dumps([row.get(key) for key in keys]).encode() for row in records.rows]
+        return [
+            json.dumps(
+                [_encode(row.get(key), key, records.where(path, at)).decode() for key in keys]
+            ).encode()
+            for at, row in enumerate(records.rows)
+        ]
     names = [name for name in records.columns if name.casefold() in USUAL["text"]]
     only = records.columns[0] if len(records.columns) == 1 else None
-    fits = (lambda cell: isinstance(cell, str)) if names else is_words
+    fits = (lambda cell: True) if names else is_words
     try:
         column = find_column(records, "text", only, str(path), fits)
     except InputError as error:
         raise InputError(str(error), hint="give a table of the texts alone") from error
-    return [str(row.get(column, "")).encode(errors="replace") for row in records.rows]
+    return [
+        _encode(row.get(column), column, records.where(path, at))
+        for at, row in enumerate(records.rows)
+    ]
+
+
+def _encode(cell: object, column: str, where: str) -> bytes:
+    """
+    Raises:
+        InputError: if it is neither text nor a number, or half a character.
+    """
+    if type(cell) not in (str, int, float):
+        got = "nothing" if cell is None else type(cell).__name__
+        raise InputError(f"{where}: {column}: got {got}, want text")
+    try:
+        return str(cell).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{where}: {column}: got half a character, want text in UTF-8") from error

@@ -86,6 +86,17 @@ def require_config(model: NamedMember, *, allow_download: bool = False) -> Path:
     return gguf or model_hub.require_file(source, model_hub.CONFIG, allow_download=allow_download)
 
 
+def admit_config(model: NamedMember) -> None:
+    """Refuse a configuration of which its package builds no model, as far as it tells itself; its file is here.
+
+    Raises:
+        InputError: naming what is wrong in it.
+    """
+    module = MODULES[model.name]
+    if hasattr(module, "admit_config"):
+        module.admit_config(str(model.arguments["reference"]))
+
+
 def require_layers(model: NamedMember, config: Path) -> None:
     """Refuse layers, a width or heads that a text model cannot have, as far as its configuration tells without building it.
 

@@ -95,8 +95,9 @@ def _require(model: ModelChoice, options: Options) -> Preprocessing | None:
     from edgekd.learn import pretrained_model
 
     allowed = options.allow_download and not options.dry
+    pretrained_model.require_config(model, allow_download=allowed)
+    pretrained_model.admit_config(model)
     if not model.pretrained:
-        pretrained_model.require_config(model, allow_download=allowed)
         return None
     return pretrained_model.find_pretrained(model, allow_download=allowed).preprocessing
 

@@ -226,6 +226,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     fault = fault or agreement.find_knowledge_fault(recipe.knowledge, steps, ends)
     if ends is not None:
         ends = ends._replace(inputs=_input_kinds(recipe, ends))
+        fault = fault or agreement.find_source_misfit(recipe.data.source, ends)
         fault = fault or agreement.find_misfit(steps, _losses_alone(recipe), ends)
         if recipe.synthesis is not None:
             fault = fault or agreement.find_synthesis_misfit(recipe.synthesis.method, ends)

@@ -124,6 +124,21 @@ def find_synthesis_misfit(method: NamedMember, ends: TaskEnds) -> Fault | None:
     return (("synthesis", "method"), fault) if fault else None
 
 
+def find_source_misfit(source: NamedMember, ends: TaskEnds) -> Fault | None:
+    """Say what a source of ours lacks that the task compares with; None if it lacks nothing, or only its files say what it has.
+
+    Args:
+        source: of the recipe's data.
+        ends: of the task.
+    """
+    gives = SOURCES[source.name].gives
+    missing = [name for name in ends.targets if name not in gives]
+    if not gives or not missing:
+        return None
+    got = f"got {source.name}, which gives {', '.join(gives)}"
+    return ("data", "source"), f"{got}; the task wants {', '.join(missing)}"
+
+
 def find_model_misfit(models: Mapping[Key, NamedMember], ends: TaskEnds) -> Fault | None:
     """Find the first model that asks for a size which the data's inputs do not have, where their kinds are known.
 

@@ -25,7 +25,6 @@ from edgekd.runtime import Session
 from edgekd.runtime import Shapes
 from edgekd.runtime import TextStream
 from edgekd.runtime import not_installed
-from edgekd.runtime import translate_error
 from edgekd.text_buffer import BufferStream
 
 if TYPE_CHECKING:
@@ -94,16 +93,8 @@ class _Session:
         self._answered: list[np.ndarray] = []
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """One synchronous inference.
-
-        Raises:
-            ValueError: if the graph cannot take these inputs.
-            MemoryError: if there is not enough.
-        """
-        try:
-            outputs: list[np.ndarray] = self._session.run(None, feeds)
-        except Exception as error:  # its exceptions share no base but this
-            raise translate_error(error, "ONNX Runtime") from error
+        """One synchronous inference."""
+        outputs: list[np.ndarray] = self._session.run(None, feeds)
         return outputs
 
     def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
@@ -120,10 +111,7 @@ class _Session:
             binding.bind_output(node.name, "cpu", 0, values.dtype, values.shape, values.ctypes.data)
 
         def inference(_held: Mapping[str, np.ndarray] = feeds) -> list[np.ndarray]:
-            try:
-                self._session.run_with_iobinding(binding)
-            except Exception as error:  # as in `run`
-                raise translate_error(error, "ONNX Runtime") from error
+            self._session.run_with_iobinding(binding)
             return outputs
 
         return inference

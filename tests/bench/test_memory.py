@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd.bench import jobs
 from edgekd.bench import memory
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -21,6 +22,7 @@ def test_parse_status() -> None:
 
 
 NOW = f"""
+from edgekd.bench import jobs
 from edgekd.bench import memory
 before = memory.read_memory()
 kept = b"\\1" * (32 * {MIB})
@@ -89,3 +91,16 @@ def test_a_worker_cannot_take_all_memory(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, fault="hoard", fault_at="load")
     with pytest.raises(WorkerFailed, match="null: out of memory"):
         run_worker("memory", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60)
+
+
+@pytest.mark.parametrize(
+    ("said", "raised"),
+    [
+        ("Failed to allocate memory for requested buffer of size 9", MemoryError),
+        ("std::bad_alloc", MemoryError),
+        ("INVALID_ARGUMENT : Non-zero status code while running Add node", ValueError),
+    ],
+)
+def test_too_little_memory_is_no_fault_of_the_inputs(said: str, raised: type[Exception]) -> None:
+    with pytest.raises(raised), jobs.blame_feed({"x": np.zeros(3)}):
+        raise RuntimeError(said)

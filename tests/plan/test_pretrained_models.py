@@ -101,6 +101,27 @@ def planned(tmp_path: Path, recipe: Recipe, **words: Any) -> dict[str, Step]:
     return {step.label: step for step in steps}
 
 
+@pytest.mark.parametrize(
+    ("config", "want"),
+    [
+        ("{}", "got a configuration without model_type"),
+        ('{"model_type": "nope"}', "got model_type 'nope', want a text model"),
+        ('{"model_type": "bert", "num_hidden_layers": 1000000}', "num_hidden_layers: got 1000000"),
+        ('{"model_type": "bert", "auto_map": {}}', "brings its own code"),
+        ('{"model_type": "bert", "layer_norm_eps": -1}', "layer_norm_eps"),
+    ],
+)
+def test_a_configuration_that_nothing_builds_is_refused_before_the_data_are_read(
+    tmp_path: Path, config: str, want: str
+) -> None:
+    pytest.importorskip("transformers")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text(config)
+    recipe = recipes.load(SHIPPED, (f"student.model={{name: 'transformers:{tmp_path}/m'}}",))
+    with pytest.raises(InputError, match=f"student.model: .*{want}"):
+        pretrained_models.settle_models(recipe, options(tmp_path, dry=True))
+
+
 def test_without_leave_one_line_says_what_is_missing(tmp_path: Path) -> None:
     for dry in (False, True):
         with pytest.raises(MachineError, match=r"teacher.model: timm:resnet18: got no") as caught:

@@ -13,6 +13,7 @@ from edgekd.errors import InputError
 from edgekd.fields import FIELDS
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import Tensor
+from edgekd.learn import task_fit
 from edgekd.learn.data import SOURCES
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.losses import LOSSES
@@ -316,6 +317,25 @@ def test_heads_and_depths_that_no_network_has(
     said |= {"targets": [{"runtime": "onnxruntime"}]}
     with pytest.raises(InputError, match=want):
         recipes.load_mapping(said)
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "want"),
+    [
+        ("token-classification", "jsonl:a.jsonl", "gives text, labels; the task wants tags"),
+        ("classification", "text-corpus:a", "the task wants labels"),
+        ("language-modelling", "text-csv:a.csv", "the task wants next_tokens, text_bytes"),
+        ("classification", "jsonl:a.jsonl", ""),
+        ("classification", "table:a.csv", ""),
+        ("classification", "python:a:f", ""),
+    ],
+)
+def test_a_source_gives_what_the_task_compares_with(task: str, source: str, want: str) -> None:
+    ends = task_fit.read_ends(task)
+    assert ends is not None
+    found = agreement.find_source_misfit(NamedMember.parse(source, SOURCES, "data source"), ends)
+    assert (found is None) == (not want)
+    assert found is None or (found[0] == ("data", "source") and found[1].endswith(want))
 
 
 def test_kinds_of_fields_say_the_sizes_that_their_fields_have() -> None:

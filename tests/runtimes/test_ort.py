@@ -7,11 +7,9 @@ import pytest
 
 from edgekd import runtimes
 from edgekd.runtime import EngineInput
-from edgekd.runtime import translate_error
 from edgekd.runtimes import ort
 from tests import bench_example
 from tests import islands_example
-from tests import text_example
 
 SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
 
@@ -74,19 +72,3 @@ def test_islands_are_looked_for_in_int8_alone(tmp_path: Path) -> None:
     model = islands_example.write(tmp_path / "m", islands_example.hard_swish)
     made = ort.build(model, tmp_path, "int8")
     assert ort.islands(made, "int8") and ort.islands(made, "fp32") == []
-
-
-@pytest.mark.parametrize("bound", [False, True])
-def test_sizes_that_a_graph_cannot_take_are_an_error(tmp_path: Path, bound: bool) -> None:
-    model = text_example.write_onnx(tmp_path / "m", positions=8)
-    session = ort.load(ort.build(model, tmp_path, "fp32"), "fp32", 1)
-    session.bind(text_example.inputs(2, 8))()
-    feeds = text_example.inputs(2, 5)
-    with pytest.raises(ValueError, match="ONNX Runtime takes no inputs of these sizes: .*Add"):
-        session.bind(feeds)() if bound else session.run(feeds)
-
-
-def test_too_little_memory_is_no_fault_of_the_inputs() -> None:
-    raised = RuntimeError("Non-zero status\nFailed to allocate memory for requested buffer of 9")
-    told = translate_error(raised, "ONNX Runtime")
-    assert isinstance(told, MemoryError) and str(told).endswith("requested buffer of 9")

@@ -168,6 +168,20 @@ def _read_fields(where: str, reference: str, config: str, of_text: bool) -> dict
     return transformers_config.parse_config(text, where, types, _WANTED[of_text])
 
 
+def admit_config(reference: str) -> None:
+    """Refuse a configuration of which no model is built, as far as it tells itself.
+
+    Args:
+        reference: a folder, or a name on the hub whose configuration is here.
+
+    Raises:
+        InputError: as `transformers_config.parse_config`.
+    """
+    where = f"transformers:{reference}"
+    kinds, wanted = (*TEXT_TYPES, *IMAGE_TYPES), " or ".join(_WANTED.values())
+    transformers_config.parse_config(_read_config(where, reference), where, kinds, wanted)
+
+
 def _read_config(where: str, reference: str) -> str:
     source = model_hub.parse_source(reference, where)
     folder = Path(reference) if source is None else source.folder

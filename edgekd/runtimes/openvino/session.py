@@ -10,7 +10,6 @@ from typing import Any
 
 from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
-from edgekd.runtime import translate_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,25 +61,14 @@ class OpenVinoSession:
         infer = functools.partial(openvino.InferRequest.__mro__[1].infer, request, {}, True, False)
 
         def inference() -> list[np.ndarray]:
-            try:
-                infer()
-            except RuntimeError as error:
-                raise translate_error(error, "OpenVINO") from error
+            infer()
             return outputs
 
         return inference
 
     def _run_shared(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """
-        Raises:
-            ValueError: if the graph cannot take these inputs.
-            MemoryError: if there is not enough.
-        """
         self._set_inputs(self._request, feeds)
-        try:
-            self._request.infer(share_outputs=True)
-        except RuntimeError as error:
-            raise translate_error(error, "OpenVINO") from error
+        self._request.infer(share_outputs=True)
         return self._get_outputs(self._request)
 
     def _run_checked(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -89,14 +77,14 @@ class OpenVinoSession:
 
         Raises:
             ValueError: if it cannot take them.
-            MemoryError: if there is not enough.
         """
         self._set_inputs(self._request, feeds)
         try:
             self._request.start_async()
             self._request.wait()
         except RuntimeError as error:
-            raise translate_error(error, "OpenVINO") from error
+            lines = str(error).strip().splitlines()  # the last says what is wrong
+            raise ValueError(f"OpenVINO takes no inputs of these sizes: {lines[-1]}") from error
         return self._get_outputs(self._request)
 
     def _get_outputs(self, request: Any) -> list[np.ndarray]:

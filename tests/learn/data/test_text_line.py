@@ -94,3 +94,23 @@ def test_pairs_of_a_table_are_asked_for(tmp_path: Path) -> None:
     path.write_text("a,b,c\n1,2,3\n")
     with pytest.raises(InputError, match="got columns a, b, c, want first and second"):
         read_table(path, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ('["Ada", "slept"]', "got list, want text"),
+        ("null", "got nothing, want text"),
+        ("true", "got bool, want text"),
+        ('"half \\ud800 of"', "got half a character"),
+    ],
+)
+@pytest.mark.parametrize("keys", [(), KEYS])
+def test_a_row_without_text_is_named(
+    tmp_path: Path, cell: str, says: str, keys: tuple[str, ...]
+) -> None:
+    path, name = tmp_path / "asked.jsonl", keys[1] if keys else "text"
+    rows = [f'{{"first": "Bob met", "{name}": {each}}}\n' for each in ('"Ada slept"', cell)]
+    path.write_text("".join(rows))
+    with pytest.raises(InputError, match=f"line 2: {name}: {says}"):
+        read_table(path, keys)
