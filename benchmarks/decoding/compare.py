@@ -102,9 +102,24 @@ def quantize(path: Path, goal: Path) -> None:
     import onnx
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    made = MatMulNBitsQuantizer(onnx.load(path), block_size=32, is_symmetric=True, accuracy_level=4)
+    model = onnx.load(path)
+    join_weights(model.graph)
+    made = MatMulNBitsQuantizer(model, block_size=32, is_symmetric=True, accuracy_level=4)
     made.process()
     onnx.save(made.model.model, goal)
+
+
+def join_weights(graph: Any) -> None:
+    """Compute what is joined of weights alone, in place: the quantizer sees stored weights only."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    held = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Concat"]:
+        if {*node.input} <= held.keys():
+            joined = np.concatenate([held[name] for name in node.input], node.attribute[0].i)
+            graph.initializer.append(numpy_helper.from_array(joined, node.output[0]))
+            graph.node.remove(node)
 
 
 def build(folder: Path, precision: str) -> None:

@@ -13,7 +13,6 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from edgekd import admission
 from edgekd import files
@@ -21,9 +20,15 @@ from edgekd.admission import message as fields
 from edgekd.admission.message import Child
 from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
+from edgekd.admission.rewriting import Change
+from edgekd.admission.rewriting import FilePiece
+from edgekd.admission.rewriting import give_bytes
+from edgekd.admission.rewriting import map_model
+from edgekd.admission.rewriting import read_piece
+from edgekd.admission.rewriting import rewrite
+from edgekd.admission.rewriting import size_of
+from edgekd.admission.rewriting import tag_of
 from edgekd.errors import InputError
-from edgekd.wire import BYTES
-from edgekd.wire import encode_varint
 
 BITS = {
     **dict.fromkeys((25, 26), 2),
@@ -42,15 +47,6 @@ LONGEST_NUMBER = 18
 """Digits of an offset."""
 
 
-class FilePiece(NamedTuple):
-    """Bytes of the file to come: given, or a part of the model or of the file that `location` names."""
-
-    size_bytes: int
-    data: bytes = b""
-    start: int = 0
-    location: str = ""
-
-
 def embed_weights(path: Path, goal: Path) -> Path:
     """`path` itself if it holds all of its weights, else `goal`, written with them inside.
 
@@ -66,15 +62,12 @@ def embed_weights(path: Path, goal: Path) -> Path:
             return path
     except ValueError:
         return path
-    with (
-        files.open_regular(path) as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
+    with map_model(path) as data:
         try:
-            pieces = _Rewriting(data, path.parent).message(Child(0, "model", ((0, len(data)),)), 0)
+            pieces = _list_pieces(data, path.parent)
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
-        size_bytes = _size(pieces)
+        size_bytes = size_of(pieces)
         if size_bytes > admission.MAX_BYTES:
             raise InputError(
                 f"{path}: got {size_bytes} bytes with its weights, want {admission.MAX_BYTES} at most"
@@ -103,89 +96,59 @@ def digest_files(path: Path) -> dict[str, str]:
             return {}
     except ValueError:
         return {}
-    with (
-        files.open_regular(path) as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
+    with map_model(path) as data:
         try:
-            pieces = _Rewriting(data, path.parent).message(Child(0, "model", ((0, len(data)),)), 0)
+            pieces = _list_pieces(data, path.parent)
             locations = sorted({piece.location for piece in pieces if piece.location})
             return {f"beside/{each}": _digest(path.parent, each) for each in locations}
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
 
 
-class _Rewriting:
-    """The pieces of a model's messages, weights from other files put in."""
+def _list_pieces(data: mmap.mmap, folder: Path) -> list[FilePiece]:
+    """The pieces of a model with weights from other files put in."""
 
-    def __init__(self, data: mmap.mmap, folder: Path) -> None:
-        self._reader = Reader(data)
-        self._folder = folder
+    def change(reader: Reader, child: Child, tensor: Message, depth: int) -> Change | None:
+        return (
+            Change(CONTENTS, _find_weight(reader, tensor, folder)) if _is_external(tensor) else None
+        )
 
-    def message(self, child: Child, depth: int) -> list[FilePiece]:
-        """One message; what stands in several pieces becomes one."""
-        found = self._reader.message(child, depth)
-        dropped: set[int] = set()
-        pieces: list[FilePiece] = []
-        if child.kind == "tensor" and _is_external(found):
-            dropped = CONTENTS
-            pieces = self._weight(found)
-        inside = {number for number, (kind, _) in fields.CHILDREN[child.kind].items()}
-        for start, end in child.spans:
-            at = start
-            for field in self._reader.fields(((start, end),)):
-                carries = field.wire == BYTES and field.number in inside
-                if field.number not in dropped and not carries:
-                    pieces.append(FilePiece(field.end - at, start=at))
-                at = field.end
-        for inner in found.children:
-            if inner.number not in dropped:
-                content = self.message(inner, depth + 1)
-                tag = encode_varint(inner.number << 3 | BYTES)
-                pieces += [_given(tag + encode_varint(_size(content))), *content]
-        return pieces
+    return rewrite(data, change)
 
-    def _weight(self, tensor: Message) -> list[FilePiece]:
-        """Field and content of ``raw_data``."""
-        entries: dict[str, str] = {}
-        for child in tensor.children:
-            pair = self._reader.message(child, 0)
-            entries[pair.text(1).decode()] = pair.text(2).decode()
-        name = tensor.text(fields.TENSOR_NAME).decode(errors="replace")
-        bits = BITS.get(tensor.numbers.get(fields.TENSOR_TYPE, [0])[-1])
-        if bits is None:
-            raise ValueError(f"weight {name!r:.80}: got an element type without a size")
-        want = -(-admission.elements_of(tensor.numbers.get(fields.TENSOR_DIMS, [])) * bits // 8)
-        location = entries.get("location", "")
-        descriptor = open_inside(self._folder, location)
-        held = os.fstat(descriptor).st_size
-        os.close(descriptor)
-        start = _whole(entries.get("offset", "0"), "offset")
-        size_bytes = _whole(entries["length"], "length") if "length" in entries else held - start
-        if start + size_bytes > held or size_bytes != want:
-            raise ValueError(
-                f"weight {name!r:.80}: got {size_bytes} bytes at {start} of {location!r:.80}, which "
-                f"has {held}, want {want}"
-            )
-        tag = encode_varint(fields.TENSOR_RAW << 3 | BYTES) + encode_varint(size_bytes)
-        return [_given(tag), FilePiece(size_bytes, start=start, location=location)]
+
+def _find_weight(reader: Reader, tensor: Message, folder: Path) -> list[FilePiece]:
+    """Field and content of ``raw_data``."""
+    entries: dict[str, str] = {}
+    for child in tensor.children:
+        pair = reader.message(child, 0)
+        entries[pair.text(1).decode()] = pair.text(2).decode()
+    name = tensor.text(fields.TENSOR_NAME).decode(errors="replace")
+    bits = BITS.get(tensor.numbers.get(fields.TENSOR_TYPE, [0])[-1])
+    if bits is None:
+        raise ValueError(f"weight {name!r:.80}: got an element type without a size")
+    want = -(-admission.elements_of(tensor.numbers.get(fields.TENSOR_DIMS, [])) * bits // 8)
+    location = entries.get("location", "")
+    descriptor = open_inside(folder, location)
+    held = os.fstat(descriptor).st_size
+    os.close(descriptor)
+    start = _whole(entries.get("offset", "0"), "offset")
+    size_bytes = _whole(entries["length"], "length") if "length" in entries else held - start
+    if start + size_bytes > held or size_bytes != want:
+        raise ValueError(
+            f"weight {name!r:.80}: got {size_bytes} bytes at {start} of {location!r:.80}, which "
+            f"has {held}, want {want}"
+        )
+    tag = give_bytes(tag_of(fields.TENSOR_RAW, size_bytes))
+    return [tag, FilePiece(size_bytes, start=start, location=location)]
 
 
 def _is_external(tensor: Message) -> bool:
     return any(tensor.numbers.get(fields.TENSOR_LOCATION, ())) or bool(tensor.children)
 
 
-def _given(data: bytes) -> FilePiece:
-    return FilePiece(len(data), data)
-
-
-def _size(pieces: list[FilePiece]) -> int:
-    return sum(piece.size_bytes for piece in pieces)
-
-
 def _bytes_of(piece: FilePiece, data: mmap.mmap, path: Path) -> Iterator[bytes]:
     if not piece.location:
-        yield piece.data or data[piece.start : piece.start + piece.size_bytes]
+        yield read_piece(piece, data)
         return
     left = piece.size_bytes
     with os.fdopen(open_inside(path.parent, piece.location), "rb") as file:

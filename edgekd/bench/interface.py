@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.parsers.expat
 from collections import defaultdict
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from edgekd import admission
 from edgekd import files
 from edgekd import graph
+from edgekd.admission import weight_files
 from edgekd.bench import index_ranges
 from edgekd.bench import ir
 from edgekd.bench import numerics
@@ -36,14 +38,21 @@ class FileInterface(NamedTuple):
     metadata: Mapping[str, str] = {}
 
 
-def read_onnx(path: Path) -> FileInterface:
+def read_onnx(path: Path, beside: Collection[str] = ()) -> FileInterface:
     """Read the interface of an ONNX file.
+
+    Args:
+        path: the file.
+        beside: names of the files that may hold weights of it; none of one that has them all.
 
     Raises:
         InputError: if the file is not admitted.
     """
     try:
-        admission.admit(path)
+        if beside and admission.examine(path):
+            weight_files.require_beside(path, beside)
+        else:
+            admission.admit(path)
         read, contents = graph.read(path), numerics.read_contents(path)
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -12,6 +12,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.bench.engine import ONNX
 from edgekd.bench.ir import GRAPH
 from edgekd.bench.ir import WEIGHTS
 from edgekd.bench.process import run_worker
@@ -149,7 +150,7 @@ def _stored(given: str, folder: Path | None) -> PrebuiltEngine:
     if not about.files or not plain or not set(about.files) <= set(entry.files):
         raise InputError(f"{given}: got an engine whose files are not there")
     paths = {name: store.blob_path(entry.files[name].sha256) for name in about.files}
-    main = paths.get(GRAPH) or next(iter(paths.values()))
+    main = paths.get(GRAPH) or paths.get(ONNX) or next(iter(paths.values()))
     return PrebuiltEngine(
         about.runtime, (about.precision,), paths, main, _digest(paths), about.runtime_version
     )

@@ -194,7 +194,9 @@ def _inputs_beside(path: Path) -> Sequence[Value]:
 def _interface_of(made: PrebuiltEngine) -> FileInterface | None:
     if set(made.files) == {ir.GRAPH, ir.WEIGHTS}:
         return interface.read_ir(made.files[ir.GRAPH], made.files[ir.WEIGHTS])
-    return interface.read_onnx(made.main) if set(made.files) == {ONNX} else None
+    if ONNX not in made.files:
+        return None
+    return interface.read_onnx(made.main, beside={*made.files} - {ONNX})
 
 
 class _Engines(NamedTuple):

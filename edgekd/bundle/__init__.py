@@ -9,7 +9,8 @@
                           and of itself; its spelling is fixed, so no byte of it can change unseen
     model-2.onnx, golden-2.safetensors, ...  of sizes for which another file was chosen (`edgekd.bundle.models`)
     tokenizer.json        what text becomes tokens by, where the data have one
-    fused.onnx            of a decoder the same model in operators of ONNX Runtime's own, if that was chosen
+    fused.onnx            of a decoder the same model in operators of ONNX Runtime's own, if that was chosen; its weights lie
+                          in model.onnx, at the places that it names
     generation.json       of a decoder a prompt and what the trained model writes behind it
     signature.json        if it was signed: over the manifest's digest (`edgekd.bundle.signature`)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd import runtimes
+from edgekd.admission import external_data
 from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
+from edgekd.bundle.manifest import FUSED
 from edgekd.bundle.models import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
@@ -54,6 +56,24 @@ def prepare_engine(
     return "; ".join(dict.fromkeys(reasons)) or "no known engine is named"
 
 
+def choose_file(found: BundledModel, runtime: str, scratch: Path) -> Path:
+    """The file that an engine is built from, with all of its weights: of a decoder the one of fused operators, where the engine
+    takes that.
+
+    Args:
+        found: one model of a bundle.
+        runtime: the engine.
+        scratch: a folder, in which a file may be made that holds what two of the bundle share.
+
+    Raises:
+        InputError: if its weights are not where it says.
+    """
+    fuses = runtime in runtimes.RUNTIMES and runtimes.RUNTIMES[runtime].fuses_decoders
+    if not fuses or found.fused is None:
+        return found.path
+    return external_data.embed_weights(found.fused, scratch / f"whole-{FUSED}")
+
+
 def _precisions(found: BundledModel, runtime: str) -> list[str]:
     """Return what the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is, with what is not
     quantized in fp32 where an engine has nothing better."""
@@ -75,8 +95,7 @@ def _built(
 ) -> Engine | str:
     folder = scratch / f"{runtime}-{precision}"
     folder.mkdir()
-    fuses = runtime in runtimes.RUNTIMES and runtimes.RUNTIMES[runtime].fuses_decoders
-    path = found.fused if fuses and found.fused is not None else found.path
+    path = choose_file(found, runtime, folder)
     built = build_engine(path, runtime, precision, folder, timeout_s=timeout_s, device=device)
     if "not_measured" in built:
         return str(built["not_measured"])

@@ -11,9 +11,10 @@ from typing import Any
 
 from edgekd import files
 from edgekd import graph
+from edgekd.admission import external_data
 from edgekd.bundle import Bundle
-from edgekd.bundle.manifest import FUSED
 from edgekd.bundle.manifest import TOKENIZER
+from edgekd.bundle.models import find_fused
 from edgekd.errors import InputError
 from edgekd.interface import BATCH
 from edgekd.interface import PAST
@@ -35,18 +36,20 @@ def write_genai_folder(found: Bundle, goal: Path) -> list[Path]:
         raise InputError(
             f"{name}: got a model that writes no text, want one that tells the next token"
         )
-    is_fused = FUSED in found.manifest.files
-    model = found.folder / (FUSED if is_fused else MODEL)
-    config = describe_decoder(found, graph.read(model), is_fused=is_fused)
+    fused = find_fused(found)
+    model = found.folder / MODEL if fused is None else fused
+    config = describe_decoder(found, graph.read(model), is_fused=fused is not None)
     goal.mkdir(parents=True, exist_ok=True)
-    contents = {MODEL: model.read_bytes(), CONFIG: files.pretty_json(config)}
+    contents = {CONFIG: files.pretty_json(config)}
+    if external_data.embed_weights(model, goal / MODEL) == model:
+        contents[MODEL] = model.read_bytes()
     if TOKENIZER in found.manifest.files:
         contents[TOKENIZER] = (found.folder / TOKENIZER).read_bytes()
         told = {"tokenizer_class": "PreTrainedTokenizerFast"}
         contents["tokenizer_config.json"] = files.pretty_json(told)
     for file, data in contents.items():
         files.write_bytes(goal / file, data)
-    return [goal / file for file in contents]
+    return [goal / file for file in dict.fromkeys([MODEL, *contents])]
 
 
 def describe_decoder(found: Bundle, read: graph.Graph, *, is_fused: bool) -> dict[str, Any]:

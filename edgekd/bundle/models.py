@@ -41,10 +41,13 @@ class BundledModel(NamedTuple):
 def usual_model(found: Bundle) -> BundledModel:
     """The one that was chosen at the usual sizes; in a bundle of one file that is the only one."""
     manifest = found.manifest
-    fused = found.folder / FUSED if FUSED in manifest.files else None
-    return BundledModel(
-        found.folder / MODEL, manifest.chosen, found.golden, manifest.tolerance, fused
-    )
+    path, fused = found.folder / MODEL, find_fused(found)
+    return BundledModel(path, manifest.chosen, found.golden, manifest.tolerance, fused)
+
+
+def find_fused(found: Bundle) -> Path | None:
+    """The file of a decoder's fused operators, of which weights may lie in model.onnx; None where it has none."""
+    return found.folder / FUSED if FUSED in found.manifest.files else None
 
 
 def models_by_size(found: Bundle) -> list[BundledModel]:
@@ -77,7 +80,8 @@ def models_by_size(found: Bundle) -> list[BundledModel]:
             else table.models[bucket.model].tolerance
         )
         path = found.folder / bucket.model
-        models.append(BundledModel(path, bucket.chosen, own, tolerance, most=bucket.most))
+        fused = find_fused(found) if bucket.model == MODEL else None
+        models.append(BundledModel(path, bucket.chosen, own, tolerance, fused, bucket.most))
     return models
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.admission.weight_files import share_weights
 from edgekd.bench.answers import LEAST_AGREEMENT
 from edgekd.bench.status import TIMED
 from edgekd.bundle import manifest as manifests
@@ -51,7 +52,7 @@ def write(
     tokenizer: bytes = b"",
     by_size: Mapping[str, Any] | None = None,
     more: Mapping[str, MoreModel] = {},
-    fused: bytes = b"",
+    fused: Path | None = None,
     generation: bytes = b"",
 ) -> dict[str, Path]:
     """Fill the empty `folder`; the same content gives the same bytes.
@@ -74,7 +75,8 @@ def write(
         by_size: as ``choice.json`` has it (`edgekd.bench.size_choice`); None, or one row for all its buckets, where one
             file serves all sizes.
         more: by profile, the files of further rows that it names.
-        fused: the file that the chosen engine runs, where that is no `model`, the same in operators of its own.
+        fused: the file that the chosen engine runs, where that is no `model`, the same in operators of its own. Of the weights
+            that `model` holds, too, it names the places there.
         generation: the golden text of a decoder.
 
     Raises:
@@ -91,7 +93,7 @@ def write(
     }
     optional = {
         manifests.TOKENIZER: tokenizer,
-        manifests.FUSED: fused,
+        manifests.FUSED: b"" if fused is None else share_weights(fused, model, manifests.MODEL),
         manifests.GENERATION: generation,
     }
     contents |= {name: data for name, data in optional.items() if data}

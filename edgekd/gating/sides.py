@@ -20,6 +20,7 @@ from edgekd.bundle import Bundle
 from edgekd.bundle import archive
 from edgekd.bundle import models as bundle_models
 from edgekd.bundle import signature
+from edgekd.bundle.engine import choose_file
 from edgekd.bundle.models import BundledModel
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
@@ -148,7 +149,7 @@ def _compile(
     folder.mkdir(exist_ok=True)
     chosen = model.chosen
     built = build_engine(
-        model.path,
+        choose_file(model, chosen.runtime, folder),
         chosen.runtime,
         chosen.precision,
         folder,

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgekd import admission
 from edgekd import graph
+from edgekd.admission import weight_files
 from edgekd.interface import LOGITS_TO_KEEP
 from edgekd.islands import optimized_graph
 from edgekd.runtime import EngineInput
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 MODEL = "model.onnx"
+DETACHED_BYTES = 2**24
+"""From this size on weights lie beside the graph, under their SHA-256: ONNX Runtime maps them and reads them there; of
+those inside it makes a second copy while it opens the file (benchmarks/decoding/memory.json)."""
+WEIGHT_FOLDER = "session.model_external_initializers_file_folder_path"
 ONLY_ERRORS = 3
 SLOW_FUSIONS = ("SkipLayerNormFusion",)
 """Rewrites of ONNX Runtime that make a graph slower on a CPU: an addition and a layer norm take a tenth of the time of the
@@ -70,7 +75,7 @@ def precisions() -> tuple[Precision, ...]:
 
 
 def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
-    """A copy of the ONNX file; precision is an option of the session.
+    """A copy of the ONNX file, the weights of a large one beside its graph; precision is an option of the session.
 
     Raises:
         InputError: if it is no readable file.
@@ -79,8 +84,13 @@ def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
     admission.admit(onnx)
     if precision not in precisions():
         raise ValueError(f"precision: got {precision!r}, want one of {', '.join(precisions())}")
-    shutil.copyfile(onnx, folder / MODEL)
-    return {MODEL: folder / MODEL}
+    goal = folder / MODEL
+    if onnx.stat().st_size < DETACHED_BYTES:
+        shutil.copyfile(onnx, goal)
+        return {MODEL: goal}
+    read, weights = weight_files.detach_weights(onnx, folder)
+    goal.write_bytes(read)
+    return {MODEL: goal, weights: folder / weights}
 
 
 class _Session:
@@ -150,7 +160,7 @@ def load(
     Raises:
         ValueError: if ONNX Runtime refuses the model, or an input has no fixed rank or known type.
     """
-    return _Session(_open(files[MODEL], make_options(precision, threads)))
+    return _Session(_open(files, make_options(precision, threads)))
 
 
 def make_options(precision: Precision, threads: int) -> Any:
@@ -177,13 +187,18 @@ def spins(threads: int) -> bool:
     return threads > 1
 
 
-def _open(model: Path, chosen: Any) -> Any:
+def _open(files: Mapping[str, Path], chosen: Any) -> Any:
+    """A session; weights beside the graph are found where they truly lie, under their own name: it refuses links."""
     import onnxruntime
 
+    beside = [path.resolve() for name, path in files.items() if name != MODEL]
+    if beside:
+        chosen.add_session_config_entry(WEIGHT_FOLDER, str(beside[0].parent))
     try:
-        return onnxruntime.InferenceSession(str(model), chosen, providers=["CPUExecutionProvider"])
+        opened = files[MODEL].read_bytes() if beside else str(files[MODEL])
+        return onnxruntime.InferenceSession(opened, chosen, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base but this
-        raise ValueError(f"ONNX Runtime refuses {model.name}: {error}") from error
+        raise ValueError(f"ONNX Runtime refuses {files[MODEL].name}: {error}") from error
 
 
 def _tensor(node: Any) -> EngineInput:
@@ -201,7 +216,7 @@ def open_stream(
     Raises:
         ValueError: if ONNX Runtime refuses the model.
     """
-    session = _open(files[MODEL], make_options(precision, threads))
+    session = _open(files, make_options(precision, threads))
     if all(node.name != LOGITS_TO_KEEP for node in session.get_overridable_initializers()):
         return None
     return BufferStream(session, longest)
@@ -223,7 +238,7 @@ def _optimized(files: Mapping[str, Path], precision: Precision) -> graph.Graph:
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         chosen = make_options(precision, 1)
         chosen.optimized_model_filepath = str(Path(folder) / MODEL)
-        _open(files[MODEL], chosen)
+        _open(files, chosen)
         return graph.read(Path(folder) / MODEL)
 
 

@@ -76,7 +76,7 @@ def run(config: BundleConfig, given: Given, context: Context) -> Made:
             )
             for profile in config.more
         },
-        fused=given["fused"].read_bytes() if "fused" in given else b"",
+        fused=given.get("fused"),
         generation=given["generation"].read_bytes() if "generation" in given else b"",
     )
     return {f"bundle/{name}": path for name, path in made.items()}

@@ -61,7 +61,9 @@ def test_what_only_some_bundles_have_is_packed(tmp_path: Path, name: str) -> Non
         manifests.FUSED: "fused",
         manifests.GENERATION: "generation",
     }
-    folder = bundle_example.make(tmp_path, **{key[name]: b"{}"})
+    model = tmp_path / "model.onnx"  # a fused file is named, the others are given
+    given = model if name == manifests.FUSED else b"{}"
+    folder = bundle_example.make(tmp_path, **{key[name]: given})
     archive.pack(folder, tmp_path / "more.edgekd")
     with archive.open_bundle(tmp_path / "more.edgekd") as scratch:
         found = {file.name: file.read_bytes() for file in scratch.iterdir()}

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 ATTENTION = "GroupQueryAttention"
 _PRODUCTS = {"MatMul": (1,), "MatMulNBits": (0, 0, 0)}
@@ -37,7 +35,7 @@ def pack_attention(graph: onnx.GraphProto) -> None:
         products = [each for each in found if each is not None]
         alone = all(users[name] == 1 for name in node.input[:3])
         if len(products) == 3 and alone and _are_alike(products):
-            node.input[0] = _join(graph, products, weights)
+            node.input[0] = _join(graph, products)
             node.input[1] = node.input[2] = ""
             removed += [part for each in products for part in each[:2] if part is not None]
     gone = {part.output[0] for part in removed}
@@ -77,9 +75,7 @@ def _are_alike(products: Sequence[_Product]) -> bool:
     return len(forms) == 1
 
 
-def _join(
-    graph: onnx.GraphProto, products: Sequence[_Product], weights: Mapping[str, onnx.TensorProto]
-) -> str:
+def _join(graph: onnx.GraphProto, products: Sequence[_Product]) -> str:
     """Add one product of all outputs in front of where the first stood; gives the name of what it makes."""
     first = products[0].node
     packed = f"{first.output[0]}_packed"
@@ -87,31 +83,32 @@ def _join(
     node.CopyFrom(first)
     node.name = f"{first.name}/packed"
     node.output[0] = packed
+    joins = []
     for position, axis in enumerate(_PRODUCTS[first.op_type][: len(first.input) - 1], 1):
-        arrays = [_read(weights[each.node.input[position]]) for each in products]
-        name = f"{first.input[position]}_packed"
-        joined = np.concatenate(arrays, axis)
-        graph.initializer.append(onnx.numpy_helper.from_array(joined, name))
-        node.input[position] = name
+        parts = [each.node.input[position] for each in products]
+        node.input[position] = f"{parts[0]}_packed"
+        joins.append(_join_weights(parts, node.input[position], axis))
     for attribute in node.attribute:
         if attribute.name == "N":
             attribute.i = sum(
                 a.i for each in products for a in each.node.attribute if a.name == "N"
             )
+    made, given = [*joins, node], packed
+    if products[0].bias_name:
+        given = f"{packed}_biased"
+        made.append(_join_weights([each.bias_name for each in products], f"{given}_bias", 0))
+        ends = [packed, f"{given}_bias"], [given]
+        made.append(onnx.helper.make_node("Add", *ends, name=f"{node.name}/bias"))
     at = list(graph.node).index(first)
-    graph.node.insert(at, node)
-    if not products[0].bias_name:
-        return packed
-    added = f"{packed}_biased"
-    biases = np.concatenate([_read(weights[each.bias_name]) for each in products])
-    graph.initializer.append(onnx.numpy_helper.from_array(biases, f"{added}_bias"))
-    add = onnx.helper.make_node("Add", [packed, f"{added}_bias"], [added], name=f"{node.name}/bias")
-    graph.node.insert(at + 1, add)
-    return added
+    for each in reversed(made):
+        graph.node.insert(at, each)
+    return given
 
 
-def _read(weight: onnx.TensorProto) -> NDArray[np.generic]:
-    return onnx.numpy_helper.to_array(weight)
+def _join_weights(parts: Sequence[str], joined: str, axis: int) -> onnx.NodeProto:
+    """A node of weights alone, which an engine computes once, when it opens the file: so the parts are stored as the plain
+    file has them."""
+    return onnx.helper.make_node("Concat", parts, [joined], name=joined, axis=axis)
 
 
 def drop_unused_outputs(graph: onnx.GraphProto, domain: str) -> None:

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from edgekd.runtime import Runtime
 from edgekd.runtime import Shapes
 from edgekd.runtime import TextStream
 from edgekd.runtime import not_installed
+from edgekd.runtimes.openvino.mapped_pages import drop_pages
 from edgekd.runtimes.openvino.session import OpenVinoSession
 from edgekd.runtimes.openvino.stream import StateStream
 from edgekd.runtimes.openvino.stream import make_stateful
@@ -138,7 +140,7 @@ def _compile(
     (README of ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one: then
     it stays free, and its session says what it cannot take."""
     chosen, core = _options(precision, threads), open_core()
-    try:
+    with _blame_graph(files), drop_pages(files[WEIGHTS]):
         if batch is not None:
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
             with contextlib.suppress(RuntimeError):
@@ -146,8 +148,6 @@ def _compile(
                 return core.compile_model(model, "CPU", chosen), _output_names(model)
         model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
         return core.compile_model(model, "CPU", chosen), _output_names(model)
-    except RuntimeError as error:
-        raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
 
 
 def _options(precision: Precision, threads: int) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def open_stream(
     """
     hints = {**_options(precision, threads), "KV_CACHE_PRECISION": CACHES[precision]}
     core = open_core()
-    try:
+    with _blame_graph(files), drop_pages(files[WEIGHTS]):
         with contextlib.suppress(RuntimeError):
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
             if make_stateful(model, fused=True):
@@ -201,6 +201,13 @@ def open_stream(
         if not make_stateful(model):
             return None
         return StateStream(core.compile_model(model, "CPU", hints))
+
+
+@contextlib.contextmanager
+def _blame_graph(files: Mapping[str, Path]) -> Iterator[None]:
+    """What OpenVINO raises is the fault of the model."""
+    try:
+        yield
     except RuntimeError as error:
         raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
 
