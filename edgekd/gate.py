@@ -14,6 +14,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd.bench import scores
+from edgekd.bench.call import CONTEXT
 from edgekd.bench.engine import Engine
 from edgekd.bench.engine_answers import plan_group_call
 from edgekd.bench.engine_answers import plan_usual_call
@@ -25,6 +26,7 @@ from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
 from edgekd.bench.session import Worker
 from edgekd.bench.session import worker_spec
+from edgekd.bench.sized_calls import plan_decoding
 from edgekd.bench.sized_scores import SizedEngines
 from edgekd.bench.sized_scores import score_by_size
 from edgekd.bench.statistics import Interval
@@ -33,6 +35,8 @@ from edgekd.bundle import require_task_fits
 from edgekd.bundle.manifest import Tolerance
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.interface import BATCH
+from edgekd.interface import is_decoder
 from edgekd.report.gate_result import Kind
 from edgekd.report.gate_result import Unit
 from edgekd.report.gate_result import Verdict
@@ -98,6 +102,11 @@ class ComparedModel(NamedTuple):
                 return Subject(self.given, part.engine, part.inputs[group], call=call)
         return None
 
+    def find_text_subject(self, axis: str, length: int) -> Subject:
+        """What is timed of a decoder token after token: behind so many tokens the first (`PROMPT`) or the next (`CONTEXT`)."""
+        call = plan_decoding(self.bundle.interface, axis, length)
+        return Subject(self.given, self.engine, call=call)
+
 
 class EvaluationSamples(NamedTuple):
     """Samples with their targets, of which neither model has learned."""
@@ -128,6 +137,15 @@ class ComparedPair(NamedTuple):
     note: Note = lambda text: None
     worker: Worker = run_worker
     """Runs the processes that are timed."""
+
+    @property
+    def text_length(self) -> int | None:
+        """Of a prompt and of a context where both are decoders: half the longest text of the one that takes less."""
+        interfaces = [side.bundle.interface for side in (self.run, self.baseline)]
+        if not all(map(is_decoder, interfaces)):
+            return None
+        lengths = [axis.most for each in interfaces for axis in each.axes if axis.name != BATCH]
+        return max(1, min(lengths) // 2)
 
 
 class Finding(NamedTuple):
@@ -237,13 +255,15 @@ def compute_score_rows(
 
 
 def measure_peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int | None:
-    """Peak resident bytes of one fresh process that loads and runs a model; None if none is told.
+    """Peak resident bytes of one fresh process that loads and runs a model, of a decoder with the keys and values of a text;
+    None if none is told.
 
     Raises:
         WorkerFailed: if the engine crashes or hangs.
     """
-    rules = Rules(timeout_s=timeout_s)
-    spec, reads = worker_spec(side.subject, rules)
+    rules, length = Rules(timeout_s=timeout_s), pair.text_length
+    subject = side.subject if length is None else side.find_text_subject(CONTEXT, length)
+    spec, reads = worker_spec(subject, rules)
     told = pair.worker("memory", spec, timeout_s=timeout_s, reads=reads)
     peak: int | None = told["peak_rss_bytes"]
     return peak

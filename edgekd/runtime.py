@@ -79,6 +79,10 @@ class TextStream(Protocol):
     def length(self) -> int:
         """How many tokens it holds."""
 
+    def describe(self) -> dict[str, str]:
+        """``attention``: the operator and the numbers it computes in; ``cache``: those that keys and values of earlier tokens are
+        kept in, ``none`` where none are. As the engine has them, not as it was asked."""
+
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens int64 [N], which come behind those before; the caller's until the next call."""
 
@@ -146,6 +150,8 @@ class RuntimeEntry(NamedTuple):
     """The Q/DQ files (`edgekd.profile`) it runs in integers, its own first; it may read others and gain nothing."""
     fuses_decoders: bool = False
     """Whether it gets a decoder as operators of the domain ``com.microsoft``."""
+    caches: Mapping[str, str] = {}
+    """By precision, what it is asked to keep a decoder's keys and values in, where that is not ``f32``."""
     plugin: Plugin | None = None
     """The entry point that adds it; None of edgekd's own."""
 

@@ -48,6 +48,10 @@ class BufferStream:
         )
         self.length = 0
 
+    def describe(self) -> dict[str, str]:
+        """``attention`` and ``cache``: what the file's operator and the buffers are."""
+        return {"attention": "GroupQueryAttention f32", "cache": "f32"}
+
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
 

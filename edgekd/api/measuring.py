@@ -201,8 +201,14 @@ def _scenarios(
     if not wanted.names():
         return [{} for _ in measured]
     from edgekd.bench.scenario import run as scenarios
+    from edgekd.errors import InputError
 
     subjects = [found.subject for found in measured]
+    if any(subject.call is not None and subject.call.decoding for subject in subjects):
+        raise InputError(
+            "--size: got the length of a prompt or context beside a scenario, want one of both",
+            hint="a scenario measures whole calls",
+        )
     return scenarios.run_scenarios(subjects, wanted, rules, note=note, worker=monitor)
 
 

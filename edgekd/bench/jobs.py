@@ -22,6 +22,7 @@ from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
 from edgekd.bench.states import hide_states
 from edgekd.bench.statistics import median
+from edgekd.bench.text_jobs import TimedText
 from edgekd.bench.text_jobs import open_timed_text
 from edgekd.device import READY
 from edgekd.runtime import Inference
@@ -244,6 +245,7 @@ def measure_memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         "marks_bytes": peaks,
         "reset_before_load": reset,
         "held_bytes": {**marks["steady"], **proc.read_proportional_bytes()},
+        **({"stream": session.describe()} if isinstance(session, TimedText) else {}),
     }
 
 

@@ -111,6 +111,7 @@ def fill_row(
         "latency_ci95_ms": None if p50 is None or p50.ci95 is None else list(p50.ci95),
         **{f"latency_p{q}_ms": values.get(f"latency_p{q}") for q in (90, 95, 99)},
         **_describe_rate(row, values.get("latency_p50")),
+        **_describe_stream(measured),
         "latency_mean_ms": values.get("latency_mean"),
         "latency_caller_p50_ms": values.get("latency_caller_p50"),
         "peak_rss_bytes": None if peak is None else int(peak),
@@ -121,6 +122,12 @@ def fill_row(
         "status": status.word,
         "reason": status.reason,
     }
+
+
+def _describe_stream(measured: session.Measurement | None) -> dict[str, Any]:
+    """How a decoder's attention runs and what its cache is, where a token of it was measured."""
+    told = None if measured is None else (measured.memory or {}).get("stream")
+    return {} if told is None else {"stream": dict(told)}
 
 
 def _describe_rate(row: Row, time_ms: float | None) -> dict[str, Any]:

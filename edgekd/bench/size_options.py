@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from edgekd.bench.call import CONTEXT
+from edgekd.bench.call import PROMPT
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
 from edgekd.value_info import Value
@@ -21,7 +23,8 @@ EXAMPLE_PIXELS, EXAMPLE_LENGTH = 224, 128
 
 
 def list_combinations(options: Sequence[str]) -> list[dict[str, tuple[int, ...]]]:
-    """Every combination of the sizes of ``--size NAME=N[,N...]``; one empty mapping without any.
+    """Every combination of the sizes of ``--size NAME=N[,N...]``, one empty mapping without any; then each size of a decoder's
+    prompt or context by itself.
 
     Raises:
         InputError: if an option has another form.
@@ -36,9 +39,9 @@ def list_combinations(options: Sequence[str]) -> list[dict[str, tuple[int, ...]]
             )
         for value in form["values"].split(","):
             by_name.setdefault(form["name"], []).append(tuple(map(int, value.split("x"))))
-    return [
-        dict(zip(by_name, sizes, strict=True)) for sizes in itertools.product(*by_name.values())
-    ]
+    tokens = [{name: size} for name in (PROMPT, CONTEXT) for size in by_name.pop(name, ())]
+    plain = itertools.product(*by_name.values())
+    return [*(dict(zip(by_name, sizes, strict=True)) for sizes in plain), *tokens]
 
 
 def require_known(sizes: Sizes, models: Sequence[Sequence[Value]]) -> None:

@@ -108,15 +108,15 @@ def plan_sized_calls(
             inputs = {end.name: _plan_input(interface, end, whole) for end in interface.inputs}
             calls[label] = CallPlan(inputs, label=label, sizes=whole)
     decoding = [
-        _plan_decoding(interface, name, length)
+        plan_decoding(interface, name, length)
         for name in (PROMPT, CONTEXT)
         for length in sizes.get(name, ())
     ]
     return [*calls.values(), *decoding]
 
 
-def _plan_decoding(interface: Interface, name: str, length: int) -> CallPlan:
-    """The first token behind a prompt, or the next behind a context."""
+def plan_decoding(interface: Interface, name: str, length: int) -> CallPlan:
+    """The first token behind a prompt (`PROMPT`), or the next behind a context (`CONTEXT`), of a decoder."""
     (text,) = (end for end in interface.inputs if end.kind == "index")
     longest = next(axis.most for axis in interface.axes if axis.name in text.shape[1:])
     kind, tokens = (FIRST, length) if name == PROMPT else (NEXT, length + 1)

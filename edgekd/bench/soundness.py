@@ -235,6 +235,7 @@ FORMS: dict[str, dict[str, Check]] = {
         "marks_bytes": _mapping(lambda value: value in MARKS, _either(is_whole_number)),
         "reset_before_load": _flag,
         "held_bytes": _mapping(_plain_name, _either(is_whole_number)),
+        "stream": _mapping(lambda value: value in ("attention", "cache"), is_text),
     },
     "compile": {
         "files": _files,

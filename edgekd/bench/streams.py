@@ -48,6 +48,10 @@ class BoundedStream:
         """How many tokens it holds."""
         return self._stream.length
 
+    def describe(self) -> dict[str, str]:
+        """``attention`` and ``cache`` of the stream."""
+        return self._stream.describe()
+
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
 
@@ -112,6 +116,11 @@ class CallStream:
     def length(self) -> int:
         """How many tokens it holds."""
         return len(self._tokens)
+
+    def describe(self) -> dict[str, str]:
+        """``attention`` and ``cache``: the states' own numbers."""
+        cache = self._states[0].dtype.replace("float", "f") if self._states else "none"
+        return {"attention": "separate operators", "cache": cache}
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].

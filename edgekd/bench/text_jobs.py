@@ -78,6 +78,10 @@ class TimedText:
         self.inputs = (EngineInput(TEXT, "int64", (1, tokens)),)
         self.output_names = ("logits",)
 
+    def describe(self) -> dict[str, str]:
+        """How the stream attends and what it keeps (`edgekd.runtime.TextStream.describe`)."""
+        return self._stream.describe()
+
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """One token."""
         return [self.bind(feeds)()[0].copy()]

@@ -10,10 +10,18 @@ from typing import NamedTuple
 from edgekd import graph
 from edgekd.bench import input_shapes
 from edgekd.bench import user_inputs
+from edgekd.bench.call import CONTEXT
+from edgekd.bench.call import PROMPT
 from edgekd.bench.call import CallPlan
 from edgekd.bench.interface import FileInterface
 from edgekd.bench.size_options import Sizes
+from edgekd.bench.sized_calls import find_fault
+from edgekd.bench.sized_calls import list_decoding_axes
+from edgekd.bench.sized_calls import plan_decoding
 from edgekd.bench.user_inputs import UserInputs
+from edgekd.errors import InputError
+from edgekd.interface import NEXT_TOKENS
+from edgekd.interface import Interface
 from edgekd.value_info import Value
 
 WHOLE = {
@@ -82,6 +90,24 @@ def plan_calls(
         if plan not in done:
             done.append(plan)
             yield ModelCall(plan, fed.file)
+
+
+def plan_token_calls(decoder: Interface | None, sizes: Sequence[Sizes]) -> Iterator[ModelCall]:
+    """Plan the first token behind each prompt and the next behind each context that is asked for; none of other models.
+
+    Raises:
+        InputError: if a text would be longer than the decoder takes.
+    """
+    if decoder is None:
+        return
+    axes = list_decoding_axes(decoder.axes, {NEXT_TOKENS})
+    for one in sizes:
+        for name, (length, *_) in one.items():
+            if name not in (PROMPT, CONTEXT):
+                continue
+            if fault := find_fault({name: (length,)}, axes):
+                raise InputError(f"--size {name}: {fault[1]}")
+            yield ModelCall(plan_decoding(decoder, name, length), None)
 
 
 def _is_mask(value: Value) -> bool:

@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
+from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
+from edgekd.interface import from_json
+from edgekd.interface import is_decoder
 
 if TYPE_CHECKING:
     import numpy as np
 
     from edgekd.field import Arrays
+    from edgekd.interface import Interface
 
 BUNDLED, BUNDLED_GOLDEN = "model.onnx", "golden.safetensors"
+BUNDLED_FUSED, BUNDLED_MANIFEST = "fused.onnx", "manifest.json"
 MOST_BYTES = 2**30
 """Of all arrays of an .npz file together, unpacked."""
 
@@ -85,6 +90,22 @@ def find_model(given: Path, goal: Path) -> tuple[Path, Path | None]:
     if not (given / BUNDLED).is_file() or not (given / BUNDLED_GOLDEN).is_file():
         raise InputError(f"{given}: got a folder, want one with {BUNDLED} and {BUNDLED_GOLDEN}")
     return given / BUNDLED, find_inputs(given, goal)
+
+
+def find_decoder(given: Path) -> Interface | None:
+    """What the decoder of a bundle folder takes and gives; None of what is none.
+
+    Raises:
+        InputError: if the bundle does not say what its model takes.
+    """
+    if not (given / BUNDLED_MANIFEST).is_file():
+        return None
+    said = files.read_json(given / BUNDLED_MANIFEST).get("interface")
+    try:
+        found = None if said is None else from_json(said)
+    except ValueError as error:
+        raise InputError(f"{given / BUNDLED_MANIFEST}: {error}") from error
+    return found if found is not None and is_decoder(found) else None
 
 
 def find_inputs(given: Path, goal: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,24 +10,23 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd import graph
-from edgekd.admission import external_data
-from edgekd.bench import interface
-from edgekd.bench import ir
 from edgekd.bench import numerics
 from edgekd.bench import prebuilt_engines
 from edgekd.bench import size_options
 from edgekd.bench import user_calls
 from edgekd.bench import user_inputs
 from edgekd.bench.build import build_engine
-from edgekd.bench.engine import ONNX
+from edgekd.bench.call import CONTEXT
+from edgekd.bench.call import PROMPT
 from edgekd.bench.engine import Engine
-from edgekd.bench.interface import FileInterface
 from edgekd.bench.machine import host
+from edgekd.bench.named_model import NamedModel
+from edgekd.bench.named_model import read_inputs
+from edgekd.bench.named_model import read_model
 from edgekd.bench.numerics import NumericsLabel
-from edgekd.bench.prebuilt_engines import PrebuiltEngine
 from edgekd.bench.session import Subject
 from edgekd.bench.size_options import Sizes
+from edgekd.bench.sized_calls import is_of_tokens
 from edgekd.bench.user_calls import ModelCall
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.device import Device
@@ -37,10 +35,6 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import RUNTIMES
-from edgekd.value_info import Value
-
-NULL = "null"
-"""The runtime for tests, whose models are not ONNX."""
 
 
 class MeasureRequest(NamedTuple):
@@ -77,20 +71,6 @@ class PreparedSubject(NamedTuple):
     `model`."""
     note: str = ""
     """What a reader of its numbers has to know."""
-
-
-class _Model(NamedTuple):
-    """One model as it was named."""
-
-    name: str
-    main: Path
-    """The file that names it."""
-    whole: Path
-    """An ONNX file that holds all of its weights."""
-    made: PrebuiltEngine | None
-    """An engine that needs no compiling."""
-    interface: FileInterface | None
-    rows: Path | None  # a bundle's own inputs
 
 
 def require_runtimes(
@@ -143,25 +123,30 @@ def prepare_subjects(
     listed = []
     for number, (given, name) in enumerate(zip(models, names or short_names(models), strict=True)):
         (scratch / str(number)).mkdir()
-        listed.append(_read(given, name, request, scratch / str(number)))
+        listed.append(
+            read_model(given, name, request.runtimes, request.store, scratch / str(number))
+        )
     known = [one.interface.inputs for one in listed if one.interface is not None]
-    known += [_inputs_beside(path) for path in request.beside]
+    known += [read_inputs(path) for path in request.beside]
     asked_sizes = {name: size for sizes in request.sizes for name, size in sizes.items()}
+    if any(one.decoder is not None for one in listed):
+        asked_sizes = {k: v for k, v in asked_sizes.items() if k not in (PROMPT, CONTEXT)}
     size_options.require_known(asked_sizes, known)
     user_inputs.require_known(user, [[value.name for value in inputs] for inputs in known])
     calls = [
-        list(
-            user_calls.plan_calls(
+        [
+            *user_calls.plan_calls(
                 model.name,
                 model.interface,
-                sizes=request.sizes,
+                sizes=[one for one in request.sizes if not is_of_tokens({"sizes": one})],
                 batch=request.batch,
                 user=user,
                 rows=file,
                 goal=scratch / str(number) / "inputs.npz",
                 golden=model.rows,
-            )
-        )
+            ),
+            *user_calls.plan_token_calls(model.decoder, request.sizes),
+        ]
         for number, model in enumerate(listed)
     ]
     for number, model in enumerate(listed):
@@ -170,33 +155,6 @@ def prepare_subjects(
             yield from _subjects(
                 model, engine, calls[number], request, version, sha256, made.refused
             )
-
-
-def _read(given: Path, name: str, request: MeasureRequest, folder: Path) -> _Model:
-    """Return what is known of a model before it is compiled."""
-    if prebuilt_engines.is_prebuilt(given):
-        made = prebuilt_engines.find_engine(given, request.runtimes, request.store)
-        return _Model(name, made.main, made.main, made, _interface_of(made), None)
-    model, rows = user_inputs.find_model(given, folder / "inputs.npy")
-    if request.runtimes == (NULL,):
-        return _Model(name, model, model, None, None, rows)
-    whole = external_data.embed_weights(model, folder / ONNX)
-    return _Model(name, model, whole, None, interface.read_onnx(whole), rows)
-
-
-def _inputs_beside(path: Path) -> Sequence[Value]:
-    """The inputs of another ONNX file; none of what is no such file, which its own call refuses."""
-    with contextlib.suppress(ValueError, EdgekdError):
-        return graph.read(path).inputs
-    return ()
-
-
-def _interface_of(made: PrebuiltEngine) -> FileInterface | None:
-    if set(made.files) == {ir.GRAPH, ir.WEIGHTS}:
-        return interface.read_ir(made.files[ir.GRAPH], made.files[ir.WEIGHTS])
-    if ONNX not in made.files:
-        return None
-    return interface.read_onnx(made.main, beside={*made.files} - {ONNX})
 
 
 class _Engines(NamedTuple):
@@ -209,7 +167,10 @@ class _Engines(NamedTuple):
 
 
 def _engines(
-    model: _Model, request: MeasureRequest, folder: Path, missing: Mapping[str, str | None] | None
+    model: NamedModel,
+    request: MeasureRequest,
+    folder: Path,
+    missing: Mapping[str, str | None] | None,
 ) -> _Engines:
     """Its engines.
 
@@ -225,14 +186,17 @@ def _engines(
         precisions = made.precisions or asked
         engines = [Engine(made.runtime, precision, 1, made.files) for precision in precisions]
         return _Engines([(engine, version, made.sha256) for engine in engines])
-    sha256, found = files.digest_file(model.whole), _Engines([])
+    found = _Engines([])
     failures: list[EdgekdError] = []
     for runtime in require_runtimes(request.runtimes, missing):
+        fuses = runtime in RUNTIMES and RUNTIMES[runtime].fuses_decoders
+        source = model.fused if fuses and model.fused is not None else model.whole
+        sha256 = files.digest_file(source)
         for label in _labels(model, request, known, runtime):
             goal = folder / f"{runtime}-{label.precision}"
             goal.mkdir()
             try:
-                told = _built(model.whole, runtime, label.precision, goal, request)
+                told = _built(source, runtime, label.precision, goal, request)
             except (InputError, MachineError) as error:
                 if request.runtimes or request.precisions:
                     raise
@@ -247,7 +211,7 @@ def _engines(
 
 
 def _labels(
-    model: _Model, request: MeasureRequest, known: str | None, runtime: str
+    model: NamedModel, request: MeasureRequest, known: str | None, runtime: str
 ) -> list[NumericsLabel]:
     if known is None:
         return [NumericsLabel(precision) for precision in request.precisions or (numerics.PLAIN,)]
@@ -272,7 +236,7 @@ def _built(
 
 
 def _subjects(
-    model: _Model,
+    model: NamedModel,
     engine: Engine,
     calls: Sequence[ModelCall],
     request: MeasureRequest,

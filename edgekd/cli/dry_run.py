@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     """Print which steps are found and which will run, what they may cost, and what will be touched."""
     from edgekd import pipeline
+    from edgekd.plan.deploying import describe_caches
     from edgekd.plan.knowledge_cost import estimate_knowledge
     from edgekd.plan.knowledge_cost import find_results
     from edgekd.plan.settling import apply_choices
@@ -39,6 +40,7 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     answers = list(estimate_knowledge(apply_choices(recipe, choices), found, store))
     touched = _touched(recipe, path, options, foreseen)
     weights, shared = _find_open_weights(recipe), describe_sharding(recipe)
+    caches = describe_caches(recipe)
     if as_json:
         costs = {each.label: each for each in cost.steps}
         rows = [_fields(each, costs.get(each.step.label)) for each in foreseen]
@@ -47,6 +49,8 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
         plan["weights"] = weights
         if shared:
             plan["sharded"] = shared
+        if caches:
+            plan["caches"] = caches
         if choices:
             plan["storing"] = {label: each.describe() for label, each in choices.items()}
         print_json({**plan, **touched})
@@ -59,6 +63,9 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
         print_paragraph(f"{key}: weight {text}")
     for name, text in shared.items():
         print_paragraph(f"{name}: {text}")
+    if caches:
+        told = ", ".join(f"{name} {cache}" for name, cache in caches.items())
+        print_paragraph(f"keys and values of a text are kept in: {told}")
     for label, choice in choices.items():
         print_paragraph(f"{label}: {describe_choice(choice)}")
     for what, names in touched.items():

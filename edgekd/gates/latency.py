@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.bench import statistics
+from edgekd.bench.call import CONTEXT
+from edgekd.bench.call import PROMPT
 from edgekd.bench.golden import USUAL
 from edgekd.bench.pair.run import PairedRun
 from edgekd.bench.pair.run import PairRules
@@ -29,6 +31,8 @@ from edgekd.settings import Settings
 from edgekd.settings import Whole
 
 NS_PER_S = 1_000_000_000
+TOKENS = {PROMPT: "first-token", CONTEXT: "next-token"}
+"""What of a decoder is timed beside a whole text."""
 
 
 class LatencyConfig(Settings):
@@ -82,7 +86,7 @@ def judge(pair: ComparedPair, config: LatencyConfig, look: int) -> tuple[Finding
 
 def _list_subjects(pair: ComparedPair) -> dict[str, tuple[Subject, Subject] | str]:
     """Baseline and run at the usual sizes; ``latency.longest`` at those of a group of golden samples for which either has
-    another engine, or why not."""
+    another engine, or why not; of decoders the first and the next token of a text, too."""
     found: dict[str, tuple[Subject, Subject] | str] = {
         "latency": (pair.baseline.subject, pair.run.subject)
     }
@@ -95,6 +99,10 @@ def _list_subjects(pair: ComparedPair) -> dict[str, tuple[Subject, Subject] | st
         else:
             missing = pair.run if run is None else pair.baseline
             found[f"latency.{group}"] = f"{missing.given}: got no golden samples {group!r}"
+    if (length := pair.text_length) is not None:
+        for axis, name in TOKENS.items():
+            theirs, ours = (side.find_text_subject(axis, length) for side in sides)
+            found[f"latency.{name}"] = theirs, ours
     return found
 
 

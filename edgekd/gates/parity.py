@@ -7,6 +7,7 @@ from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bundle import decisions
+from edgekd.bundle import generation
 from edgekd.bundle.manifest import SAME_AGREEMENT
 from edgekd.bundle.models import stated_tolerance
 from edgekd.gate import ComparedModel
@@ -21,6 +22,7 @@ from edgekd.settings import Positive
 from edgekd.settings import Settings
 
 OUTPUTS, AGREEMENT, BASELINE = "parity.outputs", "parity.agreement", "parity.baseline"
+TEXT = "parity.text"
 
 
 class ParityConfig(Settings):
@@ -70,6 +72,7 @@ def _compared_part(
     if text:
         return (Finding(OUTPUTS, "difference", None, asked.max_abs, text, "fail"),)
     apart = round(1 - found.mean_agreement, 12)
+    written = () if USUAL not in part.golden else _compare_text(pair, side, part, config)
     count = f"{len(found.agreement)} golden samples{_name_sizes(part)}"
     allowed = {name: asked.of_output(name).max_abs for name in found.outputs}
     worst = max(allowed, key=lambda name: _excess(found.outputs[name].max_abs, allowed[name]))
@@ -89,6 +92,21 @@ def _compared_part(
             round(1 - asked.agreement + SAME_AGREEMENT, 12),
             f"other decisions, of {count}",
         ),
+        *written,
+    )
+
+
+def _compare_text(
+    pair: ComparedPair, side: ComparedModel, part: SizedPart, config: ParityConfig
+) -> tuple[Finding, ...]:
+    """Of a decoder, whether it writes the golden text; nothing where the bundle has none."""
+    asked = stated_tolerance(part.tolerance, part.engine.runtime, part.engine.precision)
+    checks = generation.check_golden_text(
+        side.bundle, part.engine, asked, timeout_s=config.timeout_s, device=pair.device
+    )
+    return tuple(
+        judge_exact(TEXT, "fraction", float(check.verdict != "ok"), 0.0, check.text)
+        for check in checks
     )
 
 

@@ -84,6 +84,19 @@ def name_file(recipe: Recipe, runtime: str, maker: str) -> str:
     return export.FUSED if writes and fuses and not is_file else "model.onnx"
 
 
+def describe_caches(recipe: Recipe) -> dict[str, str]:
+    """By engine and precision of a decoder that will be measured, what keys and values of earlier tokens are asked to be kept
+    in; nothing of other tasks."""
+    ends = task_fit.read_ends(recipe.task)
+    if ends is None or NEXT_TOKENS not in ends.targets:
+        return {}
+    return {
+        f"{target.runtime} {precision}": RUNTIMES[target.runtime].caches.get(precision, "f32")
+        for target in recipe.targets
+        for precision in target.precisions()
+    }
+
+
 def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candidate]:
     """Yield what is measured: the student in every asked precision, and what it is compared with.
 

@@ -51,6 +51,8 @@ def make_generation_table(result: Result) -> PageTable | None:
             *(f"first token behind {size}, ms" for size in lengths[PROMPT]),
             *(f"tokens/s behind {size}" for size in lengths[CONTEXT]),
             *(f"beside its reference behind {size}" for size in lengths[CONTEXT][-1:]),
+            "attention",
+            "cache",
             "memory",
             "size",
         ),
@@ -77,6 +79,8 @@ def _cells(
         beside = next((each for each in result.references if _is_beside(each, row)), None)
         rate, other = (_find_rate(sized, each, size) if each else None for each in (row, beside))
         yield f"{rate / other:.2f}x" if rate and other else NONE
+    stream = next((each.stream for each in own if each.stream), {})
+    yield from (stream.get(what, NONE) for what in ("attention", "cache"))
     peaks = [each.peak_rss_bytes for each in (row, *own) if each.peak_rss_bytes is not None]
     yield bytes_text(max(peaks)) if peaks else NONE
     yield NONE if row.size_bytes is None else bytes_text(row.size_bytes)

@@ -61,6 +61,9 @@ class Row(Settings):
     """95 % confidence interval of the median, over processes."""
     decode_tokens_per_s: NonNegative | None = omit_default(None)
     """Of a row with a context of a decoder: tokens a second behind the first, from the median time between two."""
+    stream: dict[str, str] = omit_default({})
+    """Of a row of a decoder's tokens: ``attention``, the operator and the numbers it computes in, and ``cache``, those that keys
+    and values of earlier tokens are kept in, as the engine said."""
     latency_p90_ms: NonNegative | None
     peak_rss_bytes: Whole | None
     cold_start_ms: dict[str, float] | None

@@ -31,6 +31,7 @@ BUILT_IN: dict[str, RuntimeEntry] = {
         "openvino",
         ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int4"),
         "OpenVINO on the CPU",
+        caches={"bf16": "bf16", "fp16": "f16", "int8": "u8", "int8-bf16": "u8", "int4": "u8"},
         profiles=("openvino", "x86", "x86-no-vnni", "weight-blocks"),
     ),
     "tensorrt": RuntimeEntry(

@@ -21,10 +21,11 @@ def writing() -> Result:
     """Of two threads the teacher has no row; of one it is five times as slow behind 64 tokens."""
     made = report_example.result()
     student, teacher = made.candidates[0], made.references[0]
+    stream = {"attention": "one operator f32", "cache": "u8"}
     candidates = (
         *made.candidates[:2],
         sized(student, "prompt_length", 16, latency_p50_ms=2.5),
-        sized(student, "context_length", 8, decode_tokens_per_s=900.0),
+        sized(student, "context_length", 8, decode_tokens_per_s=900.0, stream=stream),
         sized(student, "context_length", 64, decode_tokens_per_s=750.4, peak_rss_bytes=77_000_000),
     )
     references = (
@@ -45,6 +46,8 @@ def test_a_decoder_stands_beside_its_teacher_with_score_first_token_and_tokens_a
         "tokens/s behind 8",
         "tokens/s behind 64",
         "beside its reference behind 64",
+        "attention",
+        "cache",
         "memory",
         "size",
     )
@@ -55,7 +58,8 @@ def test_a_decoder_stands_beside_its_teacher_with_score_first_token_and_tokens_a
         "teacher-onnxruntime-fp32-1t",
     ]
     assert rows["onnxruntime-fp32-1t"][:5] == ["92.66 %", "2.5", "900", "750", "5.00x"]
-    assert rows["onnxruntime-fp32-1t"][5] == "77 MB"
+    assert rows["onnxruntime-fp32-1t"][5:8] == ["one operator f32", "u8", "77 MB"]
+    assert rows["onnxruntime-fp32-2t"][5:7] == ["–", "–"]
     assert rows["onnxruntime-fp32-2t"][1:5] == ["–", "–", "–", "–"]
     assert rows["teacher-onnxruntime-fp32-1t"][:5] == ["93.36 %", "12.2", "–", "150", "–"]
 

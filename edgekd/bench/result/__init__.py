@@ -28,6 +28,7 @@ from edgekd.bench.session import Measurement
 from edgekd.bench.session import Rules
 from edgekd.bench.timing import COLD
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
 
 SCHEMA: Literal["edgekd.bench/2"] = "edgekd.bench/2"
 Status = Literal["ok", "unstable", "not_steady", "invalid", "failed"]
@@ -119,6 +120,9 @@ class SubjectResult(Settings):
     """Start of every process with a warm page cache, by phase, in ms."""
     process_medians_ms: tuple[float, ...]
     scenarios: tuple[Scenario, ...] = ()
+    stream: dict[str, str] = omit_default({})
+    """Of a decoder's first or next token: ``attention``, the operator and the numbers it computes in, and ``cache``, those
+    that keys and values of earlier tokens are kept in."""
 
 
 class Fingerprint(Settings):
@@ -217,6 +221,7 @@ def make_result(measured: Measurement, rules: Rules, seen: MeasurementContext) -
         phases={n: tuple(p["cold_ms"][n] for p in processes if n in p["cold_ms"]) for n in COLD},
         process_medians_ms=tuple(ns / NS_PER_MS for ns in measured.medians_ns()),
         scenarios=tuple(make_scenario(ran, seen.wanted) for ran in seen.scenarios.values()),
+        stream=dict((measured.memory or {}).get("stream", {})),
     )
 
 

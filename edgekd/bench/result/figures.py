@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekd.bench import metric
+from edgekd.bench.call import NEXT
 from edgekd.bench.metric import MeasuredMetric
 from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import median
@@ -28,6 +29,8 @@ def list_metrics(measured: Measurement) -> list[MeasuredMetric]:
     medians_ms = [ns / NS_PER_MS for ns in measured.medians_ns()]
     n_proc, n_iter = len(processes), len(pooled)
     found = [metric.median_metric("latency_p50", "ms", medians_ms, n_iter, stable)]
+    if measured.subject.call is not None and measured.subject.call.decoding.get("kind") == NEXT:
+        found.append(_count_tokens(found[0]))
     caller_ms = [p["caller_ns"] / NS_PER_MS for p in processes if "caller_ns" in p]
     found.append(metric.median_metric("latency_caller_p50", "ms", caller_ms, len(caller_ms)))
     found += [
@@ -48,6 +51,14 @@ def list_metrics(measured: Measurement) -> list[MeasuredMetric]:
         cold = [p["cold_ms"][name] for p in processes if name in p["cold_ms"]]
         found.append(metric.median_metric(name, "ms", cold, len(cold)))
     return [*found, *list_memory_metrics(measured)]
+
+
+def _count_tokens(time: MeasuredMetric) -> MeasuredMetric:
+    """Tokens a second of a call that gives one, whose time in ms is known."""
+    limits = None if time.ci95 is None else (1e3 / time.ci95[1], 1e3 / time.ci95[0])
+    value = None if time.value is None else 1e3 / time.value
+    said = {"name": "decode_tokens_per_s", "unit": "tokens/s", "value": value, "ci95": limits}
+    return time.model_copy(update=said)
 
 
 def list_memory_metrics(measured: Measurement) -> list[MeasuredMetric]:

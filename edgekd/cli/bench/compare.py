@@ -174,6 +174,8 @@ def one_combination(options: tuple[str, ...]) -> tuple[Sizes, ...]:
     from edgekd.errors import InputError
 
     found = list_combinations(options)
+    if len(found) == 2 and not found[0]:
+        found = found[1:]  # one length of a decoder's text
     if len(found) > 1:
         raise InputError(f"--size: got {len(found)} combinations, want one: both models run in it")
     return tuple(found)

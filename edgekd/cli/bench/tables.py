@@ -63,7 +63,12 @@ def resource_row(result: SubjectResult) -> tuple[str, ...]:
 
 
 def scenario_rows(result: SubjectResult) -> Iterator[tuple[str, ...]]:
-    """One line a scenario: its name, whose, what came of it."""
+    """Tokens a second of a next token; then one line a scenario: its name, whose, what came of it."""
+    rate = _by_name(result.metrics).get("decode_tokens_per_s")
+    if rate is not None:
+        how = ", ".join(f"{what} {said}" for what, said in result.stream.items())
+        told = f"{_shown(rate)} tokens/s ({_interval(rate)}), {how}"
+        yield "next token", result.subject.name, told
     for scenario in result.scenarios:
         sentence = f"not measured: {scenario.reason}"
         if scenario.status == "ok":

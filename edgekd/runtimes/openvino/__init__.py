@@ -21,6 +21,7 @@ from edgekd.runtime import Runtime
 from edgekd.runtime import Shapes
 from edgekd.runtime import TextStream
 from edgekd.runtime import not_installed
+from edgekd.runtimes import BUILT_IN
 from edgekd.runtimes.openvino.mapped_pages import drop_pages
 from edgekd.runtimes.openvino.session import OpenVinoSession
 from edgekd.runtimes.openvino.stream import StateStream
@@ -40,8 +41,6 @@ HINTS = {
     "int4": "f32",
 }
 """Int8 and int4 are in the file; the hint is for what is not quantized in it."""
-CACHES = {**HINTS, "int8": "u8", "int8-bf16": "u8", "int4": "u8"}
-"""What keys and values of earlier tokens are kept in: in 8 bits where the weights are."""
 CAPABILITIES: dict[Precision, tuple[str, ...]] = {
     "fp32": ("FP32",),
     "bf16": ("BF16",),
@@ -179,24 +178,29 @@ def _shapes(model: Any, batch: int, known: Shapes) -> dict[Any, Any]:
     return found
 
 
+def find_cache(precision: Precision) -> str:
+    """What keys and values of earlier tokens are kept in."""
+    return BUILT_IN["openvino"].caches.get(precision, "f32")
+
+
 def open_stream(
     files: Mapping[str, Path], precision: Precision, threads: int, longest: int
 ) -> TextStream | None:
     """A stream over a file with states, which stay inside the engine; None for other files.
 
-    Its attention is one operator with keys and values in `CACHES`; where it cannot be written so, or not run here, they
+    Its attention is one operator with keys and values in what `RuntimeEntry.caches` says, in 8 bits where the weights are; where it cannot be written so, or not run here, they
     stay float32.
 
     Raises:
         ValueError: if OpenVINO refuses the model.
     """
-    hints = {**_options(precision, threads), "KV_CACHE_PRECISION": CACHES[precision]}
+    hints = {**_options(precision, threads), "KV_CACHE_PRECISION": find_cache(precision)}
     core = open_core()
     with _blame_graph(files), drop_pages(files[WEIGHTS]):
         with contextlib.suppress(RuntimeError):
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
             if make_stateful(model, fused=True):
-                return StateStream(core.compile_model(model, "CPU", hints))
+                return StateStream(core.compile_model(model, "CPU", hints), fused=True)
         model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
         if not make_stateful(model):
             return None

@@ -14,6 +14,9 @@ from edgekd.runtimes.openvino.attention import keep_in_place
 if TYPE_CHECKING:
     import numpy as np
 
+ATTENTION = "ScaledDotProductAttention"
+"""OpenVINO's operator; its layer with a cache is called so, too."""
+
 
 def make_stateful(model: Any, *, fused: bool = False) -> bool:
     """Let a model keep its states, in place; whether it has any, and can be written as is asked.
@@ -46,13 +49,14 @@ def make_stateful(model: Any, *, fused: bool = False) -> bool:
 
 
 class StateStream:
-    """A stream of a model with variables."""
+    """A stream of a model with variables; `fused` where attention keeps them."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, *, fused: bool = False) -> None:
         import numpy as np
         import openvino
 
         self._wrap = openvino.Tensor
+        self._compiled, self._fused = compiled, fused
         self._request = compiled.create_infer_request()
         names = [port.any_name for port in compiled.inputs]
         if BEAM in names:
@@ -60,6 +64,23 @@ class StateStream:
             self._request.set_tensor(BEAM, openvino.Tensor(np.zeros(1, np.int32)))
         self._text, self._mask = names
         self.length = 0
+
+    def describe(self) -> dict[str, str]:
+        """``attention`` and ``cache``, as the compiled graph has them."""
+        nodes = self._compiled.get_runtime_model().get_ordered_ops() if self._fused else ()
+        layers = [
+            {
+                name: node.get_rt_info()[name].astype(str)
+                for name in ("layerType", "runtimePrecision")
+            }
+            for node in nodes
+        ]
+        found = [each for each in layers if ATTENTION in each["layerType"]]
+        if not found:
+            hint = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+            return {"attention": f"separate operators {hint}", "cache": "f32"}
+        cache = self._compiled.get_property("KV_CACHE_PRECISION").get_type_name()
+        return {"attention": f"{ATTENTION} {found[0]['runtimePrecision']}", "cache": cache}
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].
