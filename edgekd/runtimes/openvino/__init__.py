@@ -188,8 +188,8 @@ def open_stream(
 ) -> TextStream | None:
     """A stream over a file with states, which stay inside the engine; None for other files.
 
-    Its attention is one operator with keys and values in what `RuntimeEntry.caches` says, in 8 bits where the weights are; where it cannot be written so, or not run here, they
-    stay float32.
+    Its attention is one operator with keys and values in what `RuntimeEntry.caches` says, in 8 bits where the weights are; where
+    it cannot be written so, or not run here, they stay float32.
 
     Raises:
         ValueError: if OpenVINO refuses the model.
