@@ -90,10 +90,12 @@ def describe_caches(recipe: Recipe) -> dict[str, str]:
     ends = task_fit.read_ends(recipe.task)
     if ends is None or NEXT_TOKENS not in ends.targets:
         return {}
+    rounded = quantization.quantized_precision(recipe.steps)
     return {
         f"{target.runtime} {precision}": RUNTIMES[target.runtime].caches.get(precision, "f32")
         for target in recipe.targets
         for precision in target.precisions()
+        if precision not in QUANTIZED or stored_precision(precision) == rounded
     }
 
 
