@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgekd import graph
@@ -89,4 +88,4 @@ def test_other_models_have_no_prompt(tmp_path: Path) -> None:
     model = bench_example.write_onnx(tmp_path / "m.onnx")
     with pytest.raises(InputError, match="--size: got 'prompt_length'"):
         prepare(tmp_path / "a", model, sizes=("prompt_length=4",))
-    assert np.all([one.subject.call for one in prepare(tmp_path / "b", model)])
+    assert len(prepare(tmp_path / "b", model)) == len(ENGINES)
