@@ -147,9 +147,9 @@ LEARN_FLOORS: list[set[str]] = [
     {"loading", "standalone"},
 ]
 BENCH_FLOORS: list[set[str]] = [
+    {"call"},
     {
         "__init__",
-        "call",
         "engine",
         "golden",
         "index_ranges",
@@ -184,7 +184,7 @@ BENCH_FLOORS: list[set[str]] = [
     {"score_interval", "soundness", "text_jobs", "user_calls"},
     {"process"},
     {"build", "outputs", "prebuilt_engines", "session", "size_buckets"},
-    {"machine"},
+    {"machine", "named_model"},
     {"jobs", "saturation", "user_models"},
     {"answer_jobs", "differences", "engine_jobs", "lookup", "scenario"},
     {"answers", "decider", "narrow_cache", "score_job", "session_record"},
@@ -235,10 +235,13 @@ TESTS_OF_SEVERAL_FILES = {
     "bench/scenario/test_scenario_run",
     "bench/test_virtual_clock",
     "bundle/test_numbers",
+    "bundle/test_shared_weights",
     "bundle/test_verify_parts",
     "cli/test_bench_compare",
     "cli/test_bench_foreign",
+    "gating/test_decoder_sides",
     "learn/knowledge/test_reading_places",
+    "runtimes/test_weights_once",
     "learn/losses/feature/test_beside",
     "learn/losses/feature/test_golden",
     "learn/losses/feature/test_properties",
