@@ -390,6 +390,8 @@ def test_only_files_py_writes_for_keeps() -> None:
 
 
 SCRATCH_WRITERS = {
+    "admission/weight_files",
+    "runtimes/ort",
     "learn/blueprint",
     "learn/learner",
     "learn/weights",
