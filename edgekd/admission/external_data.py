@@ -20,14 +20,14 @@ from edgekd.admission import message as fields
 from edgekd.admission.message import Child
 from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
-from edgekd.admission.rewriting import Change
 from edgekd.admission.rewriting import FilePiece
+from edgekd.admission.rewriting import TensorChange
+from edgekd.admission.rewriting import encode_tag
 from edgekd.admission.rewriting import give_bytes
 from edgekd.admission.rewriting import map_model
 from edgekd.admission.rewriting import read_piece
 from edgekd.admission.rewriting import rewrite
-from edgekd.admission.rewriting import size_of
-from edgekd.admission.rewriting import tag_of
+from edgekd.admission.rewriting import sum_bytes
 from edgekd.errors import InputError
 
 BITS = {
@@ -67,7 +67,7 @@ def embed_weights(path: Path, goal: Path) -> Path:
             pieces = _list_pieces(data, path.parent)
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
-        size_bytes = size_of(pieces)
+        size_bytes = sum_bytes(pieces)
         if size_bytes > admission.MAX_BYTES:
             raise InputError(
                 f"{path}: got {size_bytes} bytes with its weights, want {admission.MAX_BYTES} at most"
@@ -108,9 +108,11 @@ def digest_files(path: Path) -> dict[str, str]:
 def _list_pieces(data: mmap.mmap, folder: Path) -> list[FilePiece]:
     """The pieces of a model with weights from other files put in."""
 
-    def change(reader: Reader, child: Child, tensor: Message, depth: int) -> Change | None:
+    def change(reader: Reader, child: Child, tensor: Message, depth: int) -> TensorChange | None:
         return (
-            Change(CONTENTS, _find_weight(reader, tensor, folder)) if _is_external(tensor) else None
+            TensorChange(CONTENTS, _find_weight(reader, tensor, folder))
+            if _is_external(tensor)
+            else None
         )
 
     return rewrite(data, change)
@@ -138,7 +140,7 @@ def _find_weight(reader: Reader, tensor: Message, folder: Path) -> list[FilePiec
             f"weight {name!r:.80}: got {size_bytes} bytes at {start} of {location!r:.80}, which "
             f"has {held}, want {want}"
         )
-    tag = give_bytes(tag_of(fields.TENSOR_RAW, size_bytes))
+    tag = give_bytes(encode_tag(fields.TENSOR_RAW, size_bytes))
     return [tag, FilePiece(size_bytes, start=start, location=location)]
 
 

@@ -32,7 +32,7 @@ class FilePiece(NamedTuple):
     location: str = ""
 
 
-class Change(NamedTuple):
+class TensorChange(NamedTuple):
     """What becomes of one tensor."""
 
     dropped: Collection[int]
@@ -41,7 +41,7 @@ class Change(NamedTuple):
     """What stands before those that stay."""
 
 
-ChangeTensor = Callable[[Reader, Child, Message, int], Change | None]
+ChangeTensor = Callable[[Reader, Child, Message, int], TensorChange | None]
 """Reader, a tensor, what it says, and how deep it lies, to what becomes of it; None where it stays."""
 
 
@@ -85,11 +85,11 @@ def _rewrite(reader: Reader, change: ChangeTensor, child: Child, depth: int) -> 
     for inner in found.children:
         if inner.number not in dropped:
             content = _rewrite(reader, change, inner, depth + 1)
-            pieces += [give_bytes(tag_of(inner.number, size_of(content))), *content]
+            pieces += [give_bytes(encode_tag(inner.number, sum_bytes(content))), *content]
     return pieces
 
 
-def tag_of(number: int, size_bytes: int) -> bytes:
+def encode_tag(number: int, size_bytes: int) -> bytes:
     """What stands before the content of a field of bytes."""
     return encode_varint(number << 3 | BYTES) + encode_varint(size_bytes)
 
@@ -99,7 +99,7 @@ def give_bytes(data: bytes) -> FilePiece:
     return FilePiece(len(data), data)
 
 
-def size_of(pieces: list[FilePiece]) -> int:
+def sum_bytes(pieces: list[FilePiece]) -> int:
     """Bytes of all pieces together."""
     return sum(piece.size_bytes for piece in pieces)
 

@@ -20,14 +20,14 @@ from edgekd.admission.message import Child
 from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
 from edgekd.admission.rewriting import WEIGHT_DEPTH
-from edgekd.admission.rewriting import Change
 from edgekd.admission.rewriting import ChangeTensor
 from edgekd.admission.rewriting import FilePiece
+from edgekd.admission.rewriting import TensorChange
+from edgekd.admission.rewriting import encode_tag
 from edgekd.admission.rewriting import give_bytes
 from edgekd.admission.rewriting import map_model
 from edgekd.admission.rewriting import read_piece
 from edgekd.admission.rewriting import rewrite
-from edgekd.admission.rewriting import tag_of
 from edgekd.wire import VARINT
 from edgekd.wire import encode_varint
 
@@ -90,7 +90,7 @@ def share_weights(path: Path, holder: Path, location: str) -> bytes:
         holder: another.
         location: how it is called beside the model.
     """
-    held = find_weights(holder)
+    held = locate_weights(holder)
     with map_model(path) as data:
 
         def place(start: int, end: int) -> WeightPlace | None:
@@ -100,7 +100,7 @@ def share_weights(path: Path, holder: Path, location: str) -> bytes:
         return _write_graph(data, place)
 
 
-def find_weights(path: Path) -> dict[bytes, int]:
+def locate_weights(path: Path) -> dict[bytes, int]:
     """Where in a model each of its weights stands, by its SHA-256."""
     found: dict[bytes, int] = {}
     with map_model(path) as data:
@@ -134,12 +134,12 @@ def require_beside(path: Path, known: Collection[str]) -> None:
 def _change_weights(place: Callable[[int, int], WeightPlace | None]) -> ChangeTensor:
     """Names each weight of the main graph for which `place`, given where its bytes lie, says where it is."""
 
-    def change(reader: Reader, child: Child, tensor: Message, depth: int) -> Change | None:
+    def change(reader: Reader, child: Child, tensor: Message, depth: int) -> TensorChange | None:
         raw = [each for each in reader.fields(child.spans) if each.number == fields.TENSOR_RAW]
         if depth != WEIGHT_DEPTH or len(raw) != 1 or raw[0].end - raw[0].start < LEAST_BYTES:
             return None
         found = place(raw[0].start, raw[0].end)
-        return None if found is None else Change({fields.TENSOR_RAW}, _name_place(found))
+        return None if found is None else TensorChange({fields.TENSOR_RAW}, _name_place(found))
 
     return change
 
@@ -159,7 +159,7 @@ def _name_place(place: WeightPlace) -> list[FilePiece]:
     pieces = []
     for key, value in said.items():
         texts = ((KEY, key.encode()), (VALUE, str(value).encode()))
-        entry = b"".join(tag_of(number, len(text)) + text for number, text in texts)
-        pieces.append(give_bytes(tag_of(fields.TENSOR_EXTERNAL, len(entry)) + entry))
+        entry = b"".join(encode_tag(number, len(text)) + text for number, text in texts)
+        pieces.append(give_bytes(encode_tag(fields.TENSOR_EXTERNAL, len(entry)) + entry))
     where = encode_varint(fields.TENSOR_LOCATION << 3 | VARINT) + encode_varint(IN_FILE)
     return [*pieces, give_bytes(where)]

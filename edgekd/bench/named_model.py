@@ -43,7 +43,7 @@ class NamedModel(NamedTuple):
     """What a bundle's decoder takes and gives."""
 
 
-def read_model(
+def read_named_model(
     given: Path, name: str, runtimes: Sequence[str], store: Path | None, folder: Path
 ) -> NamedModel:
     """Return what is known of a model before it is compiled.

@@ -22,7 +22,7 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
 from edgekd.bench.named_model import NamedModel
 from edgekd.bench.named_model import read_inputs
-from edgekd.bench.named_model import read_model
+from edgekd.bench.named_model import read_named_model
 from edgekd.bench.numerics import NumericsLabel
 from edgekd.bench.session import Subject
 from edgekd.bench.size_options import Sizes
@@ -124,7 +124,7 @@ def prepare_subjects(
     for number, (given, name) in enumerate(zip(models, names or short_names(models), strict=True)):
         (scratch / str(number)).mkdir()
         listed.append(
-            read_model(given, name, request.runtimes, request.store, scratch / str(number))
+            read_named_model(given, name, request.runtimes, request.store, scratch / str(number))
         )
     known = [one.interface.inputs for one in listed if one.interface is not None]
     known += [read_inputs(path) for path in request.beside]

@@ -87,7 +87,7 @@ def test_a_changed_weight_is_found(made: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(made, folder)
     data = bytearray((folder / "model.onnx").read_bytes())
-    at = next(iter(weight_files.find_weights(folder / "model.onnx").values()))
+    at = next(iter(weight_files.locate_weights(folder / "model.onnx").values()))
     data[at] ^= 1
     (folder / "model.onnx").write_bytes(data)
     checks = {each.what: each.verdict for each in verify.verify(folder, "onnxruntime").checks}
