@@ -33,8 +33,8 @@ LEAST, USUAL, LONGEST = GROUPS = ("least", "usual", "longest")
 """Sizes of the free axes that a group has; a model without any has `USUAL` alone."""
 UPTO = re.compile(r"upto-([1-9][0-9]{0,8})")
 """Of further groups, whose samples are the longest that are no longer than so much along an axis that a recipe names."""
-MOST_GROUPS, MOST_VALUES = 32, 2**24
-"""In a file; values of a group's outputs: 64 MiB in float32, such as two texts of 128 tokens and a vocabulary of 49,152."""
+MOST_GROUPS, MOST_VALUES = 32, 2**23
+"""In a file; values of a group's outputs: 32 MiB in float32, such as one text of 128 tokens and a vocabulary of 49,152."""
 SIDES = ("inputs", "outputs", "rows")
 UNNAMED = ""
 """The only input, the first output, or the only field of a file of the older form."""
