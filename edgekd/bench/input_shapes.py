@@ -17,6 +17,8 @@ from edgekd.value_info import Value
 
 NOT_A_BATCH = ("seq", "len", "time", "frame", "step", "token", "point", "height", "width")
 """Parts of an axis's name that say it does not count samples, though it is the first."""
+MAY_BE_EMPTY = ("past", "cache", "state", "memory")
+"""Parts of the names of inputs and axes that hold what was before a call."""
 IMAGE_SIZE = "imgsz"
 """Ultralytics' name, in a file's metadata, of the height and width that it was trained at."""
 
@@ -46,7 +48,7 @@ def plan_shapes(
         metadata: what the file says of itself; it may hold default sizes.
 
     Raises:
-        InputError: if a free axis has no size, or a batch is asked of a model that has no axis for it.
+        InputError: if a free axis has no size, or 0 where it is no state, or a batch is asked of a model that has no axis for it.
     """
     bound = _Bindings(where, dict(sizes), metadata or {})
     for value in inputs:
@@ -73,6 +75,8 @@ def plan_shapes(
         shapes[value.name] = tuple(shape)
     if missing or bound.ranks:
         raise size_options.missing_size_message(where, missing, bound.ranks)
+    for value in inputs:
+        _require_elements(where, value, shapes[value.name])
     asked = ",".join(f"{name}={'x'.join(map(str, size))}" for name, size in bound.used.items())
     made = CallPlan({name: InputPlan(shape) for name, shape in shapes.items()}, batch or 1, asked)
     if any(None in shape for shape in shapes.values()):
@@ -169,6 +173,16 @@ class _Bindings:
             return int(told[:9])
         pair = re.fullmatch(r"\[?(\d{1,6}), ?(\d{1,6})\]?", self._metadata.get(IMAGE_SIZE, ""))
         return int(pair[axis - rank + 3]) if pair and rank == 4 and axis >= 2 else None
+
+
+def _require_elements(where: str, value: Value, shape: Sequence[int | None]) -> None:
+    """Raises InputError if a free axis is empty that is no state's: engines crash there (OpenVINO 2026.4 by SIGFPE)."""
+    for axis, (name, size) in enumerate(zip(value.sizes or shape, shape, strict=True)):
+        words = f"{value.name} {name}".lower()
+        if size == 0 and name != 0 and not any(part in words for part in MAY_BE_EMPTY):
+            raise InputError(
+                f"{where}: got 0 for axis {axis} of {value.name!r}, want at least 1: only states may be empty"
+            )
 
 
 def _fixed(where: str, made: CallPlan, outputs: Sequence[Value], batch: int | None) -> CallPlan:

@@ -19,6 +19,7 @@ from edgekd.bench.prebuilt_engines import PrebuiltEngine
 from edgekd.errors import EdgekdError
 from edgekd.interface import PAST
 from edgekd.interface import Interface
+from edgekd.interface import is_decoder
 from edgekd.value_info import Value
 
 NULL = "null"
@@ -39,8 +40,13 @@ class NamedModel(NamedTuple):
     rows: Path | None  # a bundle's own inputs
     fused: Path | None = None
     """Of a bundle's decoder the file of fused operators, for the engines that take it."""
-    decoder: Interface | None = None
-    """What a bundle's decoder takes and gives."""
+    bundled: Interface | None = None
+    """What a bundle says that its model takes and gives, without states."""
+
+    @property
+    def decoder(self) -> Interface | None:
+        """The same of a decoder."""
+        return self.bundled if self.bundled is not None and is_decoder(self.bundled) else None
 
 
 def read_named_model(
@@ -66,15 +72,22 @@ def read_named_model(
         return NamedModel(name, model, model, None, None, rows)
     whole = external_data.embed_weights(model, folder / ONNX)
     read = interface.read_onnx(whole)
-    decoder = user_inputs.find_decoder(given) if model != given else None
-    if decoder is None:
-        return NamedModel(name, model, whole, None, read, rows)
-    inputs = [each for each in read.inputs if not each.name.startswith(PAST)]  # they begin empty
+    bundled = user_inputs.find_interface(given) if model != given else None
+    if bundled is None or not is_decoder(bundled):
+        return NamedModel(name, model, whole, None, read, rows, bundled=bundled)
+    shapes = {
+        end.name: end.shape for end in bundled.inputs
+    }  # states begin empty: masks cover a text
+    inputs = [
+        each._replace(sizes=shapes.get(each.name, each.sizes))
+        for each in read.inputs
+        if not each.name.startswith(PAST)
+    ]
     fused = given / user_inputs.BUNDLED_FUSED
     if fused.is_file():
         fused = external_data.embed_weights(fused, folder / user_inputs.BUNDLED_FUSED)
     own = fused if fused.is_file() else None
-    return NamedModel(name, model, whole, None, read._replace(inputs=inputs), rows, own, decoder)
+    return NamedModel(name, model, whole, None, read._replace(inputs=inputs), rows, own, bundled)
 
 
 def read_inputs(path: Path) -> Sequence[Value]:

@@ -20,6 +20,7 @@ from edgekd.bench.sized_calls import list_decoding_axes
 from edgekd.bench.sized_calls import plan_decoding
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.errors import InputError
+from edgekd.interface import BATCH
 from edgekd.interface import NEXT_TOKENS
 from edgekd.interface import Interface
 from edgekd.value_info import Value
@@ -48,6 +49,7 @@ def plan_calls(
     rows: Path | None,
     goal: Path,
     golden: Path | None = None,
+    bundled: Interface | None = None,
 ) -> Iterator[ModelCall]:
     """Plan one call for each combination of sizes; two equal ones count once.
 
@@ -60,9 +62,10 @@ def plan_calls(
         rows: a file with inputs that were given without a name.
         goal: an .npz to write, if several inputs are given.
         golden: a bundle's own inputs, for calls whose sizes nobody asks for and where no `rows` are given.
+        bundled: what a bundle says of it.
 
     Raises:
-        InputError: if a size is missing or a name is none of its inputs.
+        InputError: if a size is missing or none that it takes, or a name is none of its inputs.
     """
     if interface is None:
         yield ModelCall(CallPlan({}, batch or 1), rows or golden)
@@ -82,6 +85,8 @@ def plan_calls(
             given=fed.shapes,
             metadata=interface.metadata,
         )
+        if bundled is not None:
+            _require_sizes(where, plan, bundled)
         filled = {
             name: entry._replace(high=interface.limits.get(name), value=values.get(name))
             for name, entry in plan.inputs.items()
@@ -108,6 +113,15 @@ def plan_token_calls(decoder: Interface | None, sizes: Sequence[Sizes]) -> Itera
             if fault := find_fault({name: (length,)}, axes):
                 raise InputError(f"--size {name}: {fault[1]}")
             yield ModelCall(plan_decoding(decoder, name, length), None)
+
+
+def _require_sizes(where: str, plan: CallPlan, bundled: Interface) -> None:
+    for end in bundled.inputs:
+        shape = plan.inputs[end.name].shape if end.name in plan.inputs else ()
+        for at, axis in bundled.free_axes(end).items():
+            size = shape[at] if at < len(shape) and axis != BATCH else None
+            if size is not None and (fault := find_fault({axis: (size,)}, bundled.axes)):
+                raise InputError(f"{where}: {axis} of {end.name!r}: {fault[1]}")
 
 
 def _is_mask(value: Value) -> bool:

@@ -16,7 +16,6 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
 from edgekd.interface import from_json
-from edgekd.interface import is_decoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,8 +91,8 @@ def find_model(given: Path, goal: Path) -> tuple[Path, Path | None]:
     return given / BUNDLED, find_inputs(given, goal)
 
 
-def find_decoder(given: Path) -> Interface | None:
-    """What the decoder of a bundle folder takes and gives; None of what is none.
+def find_interface(given: Path) -> Interface | None:
+    """What the model of a bundle folder takes and gives, without states; None of what says nothing of it.
 
     Raises:
         InputError: if the bundle does not say what its model takes.
@@ -102,10 +101,9 @@ def find_decoder(given: Path) -> Interface | None:
         return None
     said = files.read_json(given / BUNDLED_MANIFEST).get("interface")
     try:
-        found = None if said is None else from_json(said)
+        return None if said is None else from_json(said)
     except ValueError as error:
         raise InputError(f"{given / BUNDLED_MANIFEST}: {error}") from error
-    return found if found is not None and is_decoder(found) else None
 
 
 def find_inputs(given: Path, goal: Path) -> Path:

@@ -144,6 +144,7 @@ def prepare_subjects(
                 rows=file,
                 goal=scratch / str(number) / "inputs.npz",
                 golden=model.rows,
+                bundled=model.bundled,
             ),
             *user_calls.plan_token_calls(model.decoder, request.sizes),
         ]

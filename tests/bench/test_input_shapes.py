@@ -132,3 +132,13 @@ def test_a_whole_shape_may_not_contradict_a_size_that_is_fixed() -> None:
 def test_a_model_of_scalars_has_no_batch() -> None:
     with pytest.raises(InputError, match="got batch 4, want none"):
         plan(Value("rate", 7, ()), batch=4)
+
+
+def test_states_alone_may_be_empty() -> None:
+    past = Value("past_key_values.0.key", 1, ("batch", 2, "past_length", 4))
+    text = Value("text", 7, ("batch", "text_length"))
+    sizes = {"past_length": (0,), "text_length": (3,)}
+    made = input_shapes.plan_shapes("m.onnx", [text, past], [], sizes=sizes)
+    assert made.inputs[past.name].shape == (None, 2, 0, 4)
+    with pytest.raises(InputError, match="m.onnx: got 0 for axis 1 of 'text', want at least 1"):
+        input_shapes.plan_shapes("m.onnx", [text], [], sizes={"text_length": (0,)})

@@ -74,6 +74,12 @@ def test_every_row_runs(folder: Path, tmp_path: Path, runtime: str) -> None:
         ("context_length=24", "--size context_length: got 24, want 1 to 23, the longest sample"),
         ("prompt_length=25", "--size prompt_length: got 25, want 1 to 24, the longest sample"),
         ("prompt_lenght=2", "--size: got 'prompt_lenght'"),
+        ("text_length=0", "bundle: got 0 for axis 1 of 'text', want at least 1"),
+        ("text=1x0", "bundle: got 0 for axis 1 of 'text', want at least 1"),
+        (
+            "text_length=25",
+            "bundle: text_length of 'text': got 25, want 1 to 24, the longest sample",
+        ),
     ],
 )
 def test_a_text_that_does_not_fit_is_refused(
@@ -89,3 +95,10 @@ def test_other_models_have_no_prompt(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--size: got 'prompt_length'"):
         prepare(tmp_path / "a", model, sizes=("prompt_length=4",))
     assert len(prepare(tmp_path / "b", model)) == len(ENGINES)
+
+
+def test_a_size_of_the_text_is_one_of_its_mask(folder: Path, tmp_path: Path) -> None:
+    """States begin empty, so that the file's own axis of earlier and new tokens is no other."""
+    ready = prepare(tmp_path / "a", folder, sizes=("text_length=5",))
+    shapes = {n: e.shape for one in ready for n, e in one.subject.call.inputs.items()}
+    assert shapes == {"text": (None, 5), "text_mask": (None, 5)}
