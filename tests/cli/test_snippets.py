@@ -27,6 +27,17 @@ WHOLE: dict[str, Any] = {
 }
 
 
+OF_TASKS: dict[str, dict[str, Any]] = {
+    "regression": {"data": {"source": "turned-digits"}},
+    "sentence-embedding": {
+        "data": {"source": "text-pairs:pairs.csv"},
+        "teacher": {"model": "text-embedder"},
+        "student": {"model": "text-embedder"},
+    },
+}
+"""Data and models of a snippet's task, where it says neither."""
+
+
 def printed() -> list[tuple[str, str, dict[str, Any]]]:
     """Family, name and snippet of every method."""
     rows = json.loads(CliRunner().invoke(cli.main, ["methods", "--json"]).stdout)
@@ -49,7 +60,8 @@ def test_every_snippet_makes_a_recipe_that_loads(
     family: str, name: str, snippet: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(pasted(WHOLE, snippet)))
+    whole = WHOLE | OF_TASKS.get(snippet.get("task", ""), {})
+    path.write_text(yaml.safe_dump(pasted(whole, snippet)))
     loaded = recipes.load(path)
     if family == "chains":
         assert {step.step for step in loaded.learn} == {"distil"} and len(loaded.learn) > 1
