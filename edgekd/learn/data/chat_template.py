@@ -39,8 +39,8 @@ MOST_TEXT = 2**20
 """Characters of one conversation."""
 TOGETHER, TOGETHER_CHARS = 4096, 2**24
 """Conversations that one process renders, and their characters."""
-MOST_TOTAL = 2**26
-"""Characters that one process may make."""
+MOST_TOTAL = 2**24
+"""Characters behind which one process makes no more: another goes on."""
 RENDER_S, PROCESS_S = 5.0, 300.0
 """Processor time of one conversation; time of a process."""
 MEMORY_BYTES = 2**30
@@ -190,11 +190,17 @@ def render_conversations(
     """
     need_package("jinja2", "learn", template.where)
     for few in _divide(orders):
-        for each in _run(template, few):
-            if "error" in each:
-                yield str(each["error"])
-            else:
-                yield RenderedText(each["text"], tuple((a, b) for a, b in each["spans"]))
+        at = 0
+        while at < len(few):
+            rendered = _run(template, few[at:])
+            at += len(rendered)
+            yield from map(_read_rendered, rendered)
+
+
+def _read_rendered(each: dict[str, Any]) -> RenderedText | str:
+    if "error" in each:
+        return str(each["error"])
+    return RenderedText(each["text"], tuple((a, b) for a, b in each["spans"]))
 
 
 def _divide(orders: Sequence[RenderOrder]) -> Iterator[list[RenderOrder]]:

@@ -28,7 +28,8 @@ except ImportError:  # Windows: the caller's limit of time alone holds
 BEGIN, END = "\ufdd0", "\ufdd1"
 """Around what a template marks as an answer: noncharacters, which no text has."""
 _MARKS = re.compile(f"[{BEGIN}{END}]")
-
+_HALF = re.compile("[\ud800-\udfff]")
+"""Surrogates, which UTF-8 does not have."""
 
 WARM_UP = (
     r"{% macro a(b) %}{{ b | string | trim }}{% endmacro %}{% set c = namespace(d='\n') %}"
@@ -54,12 +55,14 @@ class Generation(Extension):
 
 
 def make_environment() -> ImmutableSandboxedEnvironment:
-    """What a template is compiled in, as transformers does it; today's date is not to be had: it would change the data."""
+    """What a template is compiled in, as transformers does it; today's date and chance are not to be had: they would change
+    the data."""
     made = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
     )
     made.filters["tojson"] = _to_json
     made.globals["raise_exception"] = _refuse
+    del made.filters["random"], made.globals["lipsum"]
     return made
 
 
@@ -114,6 +117,8 @@ def render(template: jinja2.Template, values: dict[str, Any], most: int) -> dict
     except Exception as error:
         return {"error": describe_error(error)}
     text, spans = find_spans("".join(pieces))
+    if _HALF.search(text):
+        return {"error": "got half a character, want text in UTF-8"}
     return {"text": text, "spans": spans}
 
 
@@ -153,7 +158,7 @@ def _allow(seconds: float) -> None:
 
 
 def main() -> None:
-    """Carry out an order."""
+    """Carry out an order: its conversations from the first on, until they make more text than it allows; at least one."""
     order = json.load(sys.stdin)
     render(make_environment().from_string(WARM_UP), {"messages": [{"content": " é"}]}, 100)
     _bound(order["memory_bytes"])
@@ -165,13 +170,13 @@ def main() -> None:
         answer = {"error": describe_error(error)}
     else:
         found = []
-        left = order["most_total"]
+        length = 0
         for values in order["conversations"]:
             _allow(order["seconds"])
-            found.append(
-                render(template, {**order["variables"], **values}, min(left, order["most"]))
-            )
-            left -= len(found[-1].get("text", ""))
+            found.append(render(template, {**order["variables"], **values}, order["most"]))
+            length += len(found[-1].get("text", ""))
+            if length > order["most_total"]:
+                break
         _allow(0)
         answer = {"rendered": found}
     sys.stdout.write(json.dumps(answer))

@@ -126,6 +126,9 @@ SLOW = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% end
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "nests too deeply"),
         ("{% if %}", "cannot be compiled"),
         ("{% generation %}", "cannot be compiled"),
+        ("{{ range(9) | random }}", "cannot be compiled: No filter named 'random'"),
+        ("{{ lipsum() }}", "'lipsum' is undefined"),
+        (r"{{ '\ud800' }}", "got half a character"),
     ],
 )
 def test_a_hostile_template_is_refused_in_a_line(
@@ -160,3 +163,13 @@ def test_many_conversations_are_rendered_by_several_processes(
     made = render(CHATML, *(talk(f"{n}") for n in range(5)))
     texts = [each.text for each in made if isinstance(each, RenderedText)]
     assert texts == [f"<|im_start|>user\n{n}<|im_end|>\n" for n in range(5)]
+
+
+def test_much_text_together_is_rendered_by_several_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A template may put a long text of its own before each."""
+    monkeypatch.setattr(chat_template, "MOST_TOTAL", 1000)
+    made = render("{{ 'x' * 600 }}{{ messages[0].content }}", *(talk(f"{n}") for n in range(5)))
+    texts = [each.text for each in made if isinstance(each, RenderedText)]
+    assert texts == [f"{'x' * 600}{n}" for n in range(5)]
