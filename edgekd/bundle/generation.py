@@ -196,7 +196,10 @@ def _require_room(questions: Sequence[Question], key: str, count: int, longest: 
         if most + count > longest:
             cut = f" ({question.prepared})" if question.prepared else ""
             got = f"{most} tokens{cut} and {count} to write"
-            raise InputError(f"{question.name[:80]}: got {got}, want at most {longest} together")
+            fits = f"--tokens {longest - most} fits" if most < longest else "it fills the model"
+            raise InputError(
+                f"{question.name[:80]}: got {got}, want at most {longest} together", hint=fits
+            )
 
 
 def check_golden_text(

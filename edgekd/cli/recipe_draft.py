@@ -160,9 +160,20 @@ def _step_lines(draft: RecipeDraft) -> Iterator[str]:
     if draft.quantize:
         small = _mapping({"epochs": 1, "batch_size": found.training["batch_size"]})
         yield _commented("  - step: quantize", "int8, measured beside float; the budget decides")
+        if found.stored_weights and _runs_blocks(draft.target):
+            comment = "alone; activations stay float, so that a token reads what is kept"
+            yield _commented(f"    weights: {found.stored_weights}", comment)
         if not stored:
             yield f"    knowledge: {found.knowledge}"
         yield f"    train: {small}"
+
+
+def _runs_blocks(runtime: str) -> bool:
+    """Whether an engine runs weights that are stored alone; no for a name that is none, which is told elsewhere."""
+    from edgekd.profile import has_blocks
+    from edgekd.runtimes import RUNTIMES
+
+    return runtime in RUNTIMES and any(map(has_blocks, RUNTIMES[runtime].profiles))
 
 
 def estimate_minutes(draft: RecipeDraft) -> float | None:

@@ -33,6 +33,8 @@ class Example(NamedTuple):
     """As YAML; those that labels teach where there are none."""
     knowledge: str = "auto"
     """Online where a teacher's answers are too large to be stored."""
+    stored_weights: str = ""
+    """How many bits a quantized network stores its weights in where those alone are stored; else empty."""
 
 
 class TaskEntry(NamedTuple):
@@ -122,6 +124,7 @@ BUILT_IN: dict[str, TaskEntry] = {
             student="{name: text-decoder, layers: 2, width: 64}",
             losses=("{name: forward-kl, weight: 0.9}", "{name: cross-entropy, weight: 0.1}"),
             knowledge="online",
+            stored_weights="int8",
         ),
         lengths_vary=True,
     ),

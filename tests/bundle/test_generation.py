@@ -168,8 +168,11 @@ def test_a_text_without_room_is_refused_before_any_is_written() -> None:
     assert rows.lengths.tolist() == [3, 7]
     questions = [Question("b.txt", {"text": rows}, "")]
     generation._require_room(questions, "text", 5, 12)
-    with pytest.raises(InputError, match="b.txt: got 7 tokens and 6 to write, want at most 12"):
+    with pytest.raises(
+        InputError, match="b.txt: got 7 tokens and 6 to write, want at most 12"
+    ) as refused:
         generation._require_room(questions, "text", 6, 12)
+    assert refused.value.hint == "--tokens 5 fits"
     cut = [questions[0]._replace(prepared="cut to 7 of 90 tokens")]
     with pytest.raises(InputError, match=r"got 7 tokens \(cut to 7 of 90 tokens\) and 6 to write"):
         generation._require_room(cut, "text", 6, 12)

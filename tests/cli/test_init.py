@@ -244,6 +244,16 @@ def test_what_it_writes_can_begin(data: str, every_kind: dict[str, str], here: P
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.parametrize(("target", "weights"), [("onnxruntime", "int8"), ("tensorrt", None)])
+def test_a_decoder_keeps_its_states(target: str, weights: str | None, here: Path) -> None:
+    """With activations in int8 it is traced without them, and goes over the whole text for each token."""
+    put_lines(here / "a.txt", *(f"once upon a time there were {i}" for i in range(400)))
+    assert run("a.txt", "--target", target).exit_code == 0
+    assert [
+        step.weights for step in recipe.load(Path("a.yaml")).learn if step.step == "quantize"
+    ] == [weights]
+
+
 def test_a_class_that_cannot_be_shared_out_is_told_before_anything_is_written(here: Path) -> None:
     put_photos(here / "photos", 20)
     (here / "photos" / "rare").mkdir()

@@ -98,6 +98,15 @@ def test_where_too_little_is_left_the_first_that_is_broken_is_named(
         run(str(path))
 
 
+def test_who_leaves_out_what_is_broken_hears_what_is_then_missing(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join((GOOD, BAD)) + "\n")
+    source = f"{{name: tagged-text, reference: {path}, on_broken: skip}}"
+    with pytest.raises(InputError, match="got O to train on") as refused:
+        run(source)
+    assert "line 2" not in str(refused.value)
+
+
 def test_running_text_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Once upon a time. " * 200)
     told = json.loads(run(str(tmp_path / "a.txt"), "--json"))

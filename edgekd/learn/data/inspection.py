@@ -99,7 +99,8 @@ def inspect_data(
     listed = functools.partial(getattr(module, "files", list), **arguments, **given)
     advice = propose_spool(member.name, str(arguments.get("reference")), listed)
     try:
-        source = _read_what_can_be(read, {**lenient, **sized, **_skip(lenient)}, given, text)
+        kept = {**lenient, **sized, **_skip(lenient)}
+        source = _read_what_can_be(read, kept, _skip(arguments), given, text)
     except InputError as error:
         if advice and error.hint == HINT:
             raise InputError(str(error), hint=advice) from error
@@ -120,9 +121,14 @@ def inspect_data(
 
 
 def _read_what_can_be(
-    read: Callable[..., Source], arguments: dict[str, Any], given: dict[str, Any], text: str
+    read: Callable[..., Source],
+    arguments: dict[str, Any],
+    said: dict[str, Any],
+    given: dict[str, Any],
+    text: str,
 ) -> Source:
-    """The source without what is broken; where too little is left, the first that is broken is what is wrong.
+    """The source without what is broken; where too little is left, the first that is broken is what is wrong, unless who
+    asks `said` that it be left out.
 
     Raises:
         InputError: if it cannot be read.
@@ -131,7 +137,7 @@ def _read_what_can_be(
         return require_sound(read(**arguments, **given), text)
     except InputError:
         if _skip(arguments):
-            read(**{**arguments, "on_broken": "refuse"}, **given)
+            read(**{**arguments, **said}, **given)
         raise
 
 

@@ -52,6 +52,8 @@ class Proposal(NamedTuple):
     losses: tuple[str, ...]
     """As YAML."""
     knowledge: str
+    stored_weights: str
+    """As a task's `edgekd.tasks.Example` says."""
     counts_points: bool
     """Whether the score is a fraction, whose drop is told in points."""
     minutes: float
@@ -119,6 +121,7 @@ def propose_recipe(
         views,
         example.losses,
         example.knowledge,
+        example.stored_weights,
         load_task(task).score.unit == "fraction",
         round(MEASURING_MINUTES + 1.3 * epochs * epoch_s / 60, 1),
     )
