@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -78,15 +78,15 @@ def read_labelled(spool: TextSpool, encoding: Encoding) -> Source:
     Raises:
         InputError: as the sources do of classes that training lacks.
     """
-    found, numbers, cut = _Collector(spool), dict[bytes, int](), 0
+    found, numbers, cut = _Collector(spool), dict[Any, int](), 0
     for shard in spool.read_shards(trusted=True):
         codes = shard.name_splits(found.said)
-        labels = [numbers.setdefault(each.tobytes(), len(numbers)) for each in shard.rows["label"]]
+        labels = [numbers.setdefault(each, len(numbers)) for each in _read_labels(shard)]
         found.add(codes, "text", shard.rows["text"])
         found.add(codes, "labels", np.array(labels, np.int64))
         cut += int(np.asarray(shard.rows["cut"]).sum())
     _require_trained(spool, found)
-    names = {number: json.loads(data) for data, number in numbers.items() if data}
+    names = {number: name for name, number in numbers.items() if name is not None}
     kinds = sorted({type(name).__name__ for name in names.values()})
     if len(kinds) > 1:
         raise InputError(f"{spool.folder}: got labels of types {', '.join(kinds)}, want one type")
@@ -124,6 +124,14 @@ def read_labelled(spool: TextSpool, encoding: Encoding) -> Source:
         "labels": FieldWords("class", {"names": tuple(map(str, classes))}),
     }
     return Source(splits, fields, (note,), spool.skipped, tokenizer=encoding.file)
+
+
+def _read_labels(shard: TokenShard) -> Iterator[str | int | None]:
+    """Names of classes; None of what has none."""
+    for label in shard.read_json("label"):
+        if label is not None and type(label) not in (str, int):
+            raise shard.refuse(f"a label that is {type(label).__name__}")
+        yield label
 
 
 def _order_classes(names: set[Any], source: str) -> list[Any]:
@@ -245,9 +253,12 @@ def read_tagged(spool: TextSpool, encoding: Encoding) -> Source:
 def _make_tags(shard: TokenShard, numbers: dict[str, int]) -> list[NDArray[np.int64]]:
     """Numbers of the tags of each token, those that are new after the others."""
     tagged = []
-    rows = zip(*(shard.rows[name] for name in ("text", "firsts", "tags")), strict=True)
-    for text, firsts, tags in rows:
-        named = [numbers.setdefault(each, len(numbers)) for each in json.loads(tags.tobytes())]
+    ragged = (shard.rows[name] for name in ("text", "firsts"))
+    for text, firsts, tags in zip(*ragged, shard.read_json("tags"), strict=True):
+        whole = isinstance(tags, list) and all(isinstance(each, str) for each in tags)
+        if not whole or len(tags) < len(firsts) or firsts.max(initial=-1) >= len(text):
+            raise shard.refuse("tags of other words than a text has")
+        named = [numbers.setdefault(each, len(numbers)) for each in tags]
         row = np.full(len(text), IGNORED, np.int64)
         row[firsts] = named[: len(firsts)]
         tagged.append(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -45,6 +46,8 @@ _ROWS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tagged-text": (("text", "firsts", "tags"), ("cut",)),
 }
 """What a shard has beside the split of each row, by its source: rows of different lengths, and a number each."""
+_JSON, _SCORE, _COUNTS = ("label", "tags"), "score", ("sizes", "firsts", "cut", "split")
+"""Columns of JSON in UTF-8, of fractions, and of numbers from 0 on; all others are of whole numbers."""
 
 
 LARGE_BYTES = 2**26
@@ -85,23 +88,43 @@ class TokenShard(NamedTuple):
         """Refuse rows that are not those of a source.
 
         Raises:
-            InputError: if one is missing, of another form, or no number.
+            InputError: if one is missing, of another form, no number, or of another count than the others.
         """
-        for name in (*ragged, *plain, "split"):
+        names = (*ragged, *plain, "split")
+        for name in names:
             rows = self.rows.get(name)
             values = rows.values if isinstance(rows, RaggedRows) else rows
             if (
                 values is None
                 or isinstance(rows, RaggedRows) != (name in ragged)
                 or values.ndim != 1
+                or values.dtype.kind not in ("f" if name == _SCORE else "iu")
+                or (name in _JSON and values.dtype != np.uint8)
+                or (name in _COUNTS and values.min(initial=0) < 0)
             ):
-                raise InputError(
-                    f"{self.path}: got no {name} of a spool, want what edgekd spool wrote"
-                )
+                raise self.refuse(f"no {name} of a spool")
+        if len({len(self.rows[name]) for name in names}) > 1:
+            raise self.refuse("more of one column than of another")
         if np.asarray(self.rows["split"]).max(initial=0) > len(SPLITS):
-            raise InputError(
-                f"{self.path}: got the number of no split, want what edgekd spool wrote"
-            )
+            raise self.refuse("the number of no split")
+
+    def read_json(self, name: str) -> Iterator[Any]:
+        """Yield what the cells of a column of JSON say; None of an empty one.
+
+        Raises:
+            InputError: if one is no JSON.
+        """
+        for cell in self.rows[name]:
+            try:
+                value = json.loads(cell.tobytes().decode()) if len(cell) else None
+                str(value).encode()
+            except (ValueError, RecursionError) as error:
+                raise self.refuse(f"a {name} that is no JSON") from error
+            yield value
+
+    def refuse(self, got: str) -> InputError:
+        """What is said of a shard that `got` something else than a spool has."""
+        return InputError(f"{self.path}: got {got}, want what edgekd spool wrote")
 
     def name_splits(self, said: bool) -> NDArray[np.int64]:
         """The number of each row's split in `SPLITS`, [N].
@@ -235,7 +258,10 @@ def find_spool(reference: str, data_dir: Path | None) -> TextSpool | None:
     if "train" not in found or not found["train"].shards:
         raise InputError(f"{folder}: got no spooled split for training, want one")
     words = [{**spool.words, "commit": ""} for spool in found.values()]
-    known = words[0].get("source") in _ROWS and isinstance(words[0].get("arguments"), dict)
+    source, arguments = words[0].get("source"), words[0].get("arguments")
+    known = isinstance(source, str) and source in _ROWS and isinstance(arguments, dict)
+    if isinstance(arguments, dict) and source not in CORPORA:
+        known &= type(arguments.get("longest")) is int and arguments["longest"] > 0
     if not known or any(each != words[0] for each in words):
         raise InputError(f"{folder}: got splits that were spooled in several ways, want one way")
     return TextSpool(folder, found)
