@@ -37,16 +37,21 @@ def list_combinations(options: Sequence[str]) -> list[dict[str, tuple[int, ...]]
                 f"--size: got {option!r}, want NAME=N, NAME=N,N or INPUT=NxNxN",
                 hint="--size height=224",
             )
+        values = by_name.setdefault(form["name"], [])
         for value in form["values"].split(","):
-            by_name.setdefault(form["name"], []).append(tuple(map(int, value.split("x"))))
+            size = tuple(map(int, value.split("x")))
+            if size not in values:
+                values.append(size)
     tokens = [{name: size} for name in (PROMPT, CONTEXT) for size in by_name.pop(name, ())]
     plain = itertools.product(*by_name.values())
     return [*(dict(zip(by_name, sizes, strict=True)) for sizes in plain), *tokens]
 
 
-def require_known(sizes: Sizes, models: Sequence[Sequence[Value]]) -> None:
-    """Raises InputError unless every name of `sizes` is an axis or an input of one of the models."""
-    known = {name for inputs in models for value in inputs for name in _names(value)}
+def require_known(
+    sizes: Sizes, models: Sequence[Sequence[Value]], others: Sequence[str] = ()
+) -> None:
+    """Raises InputError unless every name of `sizes` is an axis or an input of one of the models, or one of `others`."""
+    known = {name for inputs in models for value in inputs for name in _names(value)} | {*others}
     for name in sizes:
         if name not in known:
             raise InputError(f"--size: got {name!r}, {find_nearest(name, known)}")

@@ -129,9 +129,8 @@ def prepare_subjects(
     known = [one.interface.inputs for one in listed if one.interface is not None]
     known += [read_inputs(path) for path in request.beside]
     asked_sizes = {name: size for sizes in request.sizes for name, size in sizes.items()}
-    if any(one.decoder is not None for one in listed):
-        asked_sizes = {k: v for k, v in asked_sizes.items() if k not in (PROMPT, CONTEXT)}
-    size_options.require_known(asked_sizes, known)
+    of_decoders = (PROMPT, CONTEXT) if any(one.decoder is not None for one in listed) else ()
+    size_options.require_known(asked_sizes, known, of_decoders)
     user_inputs.require_known(user, [[value.name for value in inputs] for inputs in known])
     calls = [
         [

@@ -33,9 +33,9 @@ class Learning(Training):
     schedule: Schedule = "cosine"
 
 
-BLOCK_LEARNING = Learning(learning_rate=5e-5)
-"""How weights in blocks learn where a recipe does not say: they begin nearer to the float model than int8 activations do,
-and 3e-4 leads away from there (benchmarks/weight_only)."""
+BLOCK_RATE = 5e-5
+"""The learning rate of weights in blocks where a recipe does not say one: they begin nearer to the float model than int8
+activations do, and 3e-4 leads away from there (benchmarks/weight_only)."""
 
 
 class BlockSettings(Settings):

@@ -13,7 +13,7 @@ from typing import Literal
 
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import ModelChoice
-from edgekd.learn.quantize_settings import BLOCK_LEARNING
+from edgekd.learn.quantize_settings import BLOCK_RATE
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
@@ -255,8 +255,11 @@ def _quantization(
     file is calibrated and learns only where the recipe says how."""
     if student.is_file and "train" not in words.model_fields_set:
         words = words.model_copy(update={"train": None})
-    elif words.weights is not None and "train" not in words.model_fields_set:
-        words = words.model_copy(update={"train": BLOCK_LEARNING})
+    elif words.weights is not None and words.train is not None:
+        said = words.train.model_fields_set
+        if "learning_rate" not in said:
+            rate = {"learning_rate": BLOCK_RATE}
+            words = words.model_copy(update={"train": words.train.model_copy(update=rate)})
     if not has_teacher and "teachers" not in words.model_fields_set:
         words = words.model_copy(update={"teachers": THE_STUDENT})
     heard = words.train is not None and THE_TEACHER[0] in words.teachers

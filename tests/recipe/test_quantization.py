@@ -46,6 +46,12 @@ def test_weights_in_blocks_are_measured_by_their_name() -> None:
     assert (
         last is not None and last.words.train is not None and last.words.train.learning_rate == 5e-5
     )
+    shorter = find_quantization(read("learn.1.train={epochs: 1}").steps)
+    assert shorter is not None and shorter.words.train is not None
+    assert (shorter.words.train.epochs, shorter.words.train.learning_rate) == (1, 5e-5)
+    faster = find_quantization(read("learn.1.train={learning_rate: 0.01}").steps)
+    assert faster is not None and faster.words.train is not None
+    assert faster.words.train.learning_rate == 0.01
     as_int8 = read("learn.1.weights=int8", "targets.0.precision=[fp32, int8]")
     names = [one.name for one in deploying.candidates(as_int8, chosen)]
     assert "student-onnxruntime-int8" in names and not any(name.endswith("int4") for name in names)

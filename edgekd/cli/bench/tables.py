@@ -131,8 +131,12 @@ def _by_name(metrics: tuple[MeasuredMetric, ...]) -> Metrics:
 
 
 def _shown(metric: MeasuredMetric) -> str:
-    return "-" if metric.value is None else f"{metric.value:.4g}"
+    return "-" if metric.value is None else _four_figures(metric.value)
 
 
 def _interval(metric: MeasuredMetric) -> str:
-    return "-" if metric.ci95 is None else f"{metric.ci95[0]:.4g} to {metric.ci95[1]:.4g}"
+    return "-" if metric.ci95 is None else " to ".join(map(_four_figures, metric.ci95))
+
+
+def _four_figures(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{float(f'{value:.4g}'):,.0f}"
