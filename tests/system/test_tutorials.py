@@ -86,6 +86,36 @@ def bring_mails(folder: Path) -> None:
         file.write("\n".join(lines) + "\n")
 
 
+def bring_texts(folder: Path) -> None:
+    """Three documents of a few sentences over and over, longer than 128 bytes each."""
+    random = np.random.default_rng(0)
+    (folder / "texts").mkdir()
+    for number in range(3):
+        lines = random.choice(np.array(SENTENCES), 500)
+        (folder / "texts" / f"{number}.txt").write_text("\n".join(lines))
+
+
+def bring_tokenizer(folder: Path) -> None:
+    """The words of those texts, with a mask token."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    words = sorted({word for line in SENTENCES for word in line.split()})
+    numbers = {word: number for number, word in enumerate(["[UNK]", "[MASK]", *words])}
+    made = Tokenizer(WordLevel(numbers, unk_token="[UNK]"))
+    made.pre_tokenizer = Whitespace()  # type: ignore[assignment]
+    made.add_special_tokens(["[UNK]", "[MASK]"])
+    made.save(str(folder / "tokenizer.json"))
+
+
+SENTENCES = (
+    "once upon a time there was a library",
+    "development files for the graphics library",
+    "shared files of the library for a time",
+)
+
+
 def bring_digits(folder: Path) -> None:
     """A picture to ask about, and inputs without labels."""
     from PIL import Image
@@ -109,6 +139,8 @@ def bring_models(folder: Path) -> None:
 
 BRINGS: dict[str, Callable[[Path], None]] = {
     "mails.jsonl": bring_mails,
+    "corpus.yaml": bring_texts,
+    "words.yaml": bring_tokenizer,
     "photos": bring_photos,
     "quantize": bring_digits,
     "board": bring_models,
