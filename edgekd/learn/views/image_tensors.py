@@ -185,7 +185,7 @@ def _sample(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Bilinear values of float32 [B, H, W, C] at the places y, x, float64 [B, H or 1, W or 1]; edges repeated."""
     count, height, width, _ = images.shape
     at_once = max(1, PIXELS_AT_ONCE // (height * width))
-    starts = range(0, count, at_once)
+    starts = range(0, max(1, count), at_once)
     parts = [[each[at : at + at_once] for at in starts] for each in (images, y, x)]
     made = [_sample_bilinear(*each) for each in zip(*parts, strict=True)]
     return made[0] if len(made) == 1 else torch.cat(made)

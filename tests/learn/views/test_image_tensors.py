@@ -72,6 +72,15 @@ def test_it_ends_in_the_bits_that_the_host_makes(
         assert made.permute(0, 2, 3, 1).is_contiguous()
 
 
+@pytest.mark.parametrize("words", MOVED.values(), ids=MOVED)
+def test_a_batch_without_a_sample_has_none(words: Views) -> None:
+    """As a private step may draw it."""
+    field, rows = make(SIDES[0])
+    nothing = of_view(words)._replace(indices=np.array([], np.int64))
+    made = image_tensors.begin_view(field, rows, nothing).finish(CPU)
+    assert made.shape == augment.apply_view(field, rows, nothing).shape == (0, 3, 33, 48)
+
+
 @pytest.mark.parametrize("words", PHOTO_VIEWS.values(), ids=PHOTO_VIEWS)
 def test_images_in_files_end_in_the_same_bits(words: Views, tmp_path: Path) -> None:
     data, indices = photos(words, tmp_path), np.array([15, 3, 0])
