@@ -202,7 +202,7 @@ def _sample_bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
     flat = images.reshape(count, height * width, channels)
 
     def take(places: Tensor) -> Tensor:
-        wide = places.reshape(count, -1, 1).expand(-1, -1, channels)
+        wide = places.reshape(count, height * width, 1).expand(-1, -1, channels)
         return flat.gather(1, wide).reshape(count, height, width, channels)
 
     above = take(above_left) * (1 - dx) + take(above_left + right) * dx
