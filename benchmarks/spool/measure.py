@@ -29,7 +29,7 @@ from typing import Any
 from edgekd import files
 from edgekd.field import RaggedRows
 
-TEXTS = Path(__file__).parents[2] / "examples" / "package-sections"
+TEXTS = Path(__file__).parents[2] / "examples" / "package-sections" / "packages.jsonl.gz"
 SIZES_MB, COMPARED_MB, TURNS = {"bytes": (5, 50, 200), "a tokenizer's": (5, 50)}, 10, 3
 VOCABULARY = 8192
 
@@ -101,12 +101,9 @@ def run(work: str, texts: Path, tokenizer: str, folder: Path) -> dict[str, Any]:
 
 
 def read_texts() -> list[str]:
-    """Of the example's lists."""
-    found = []
-    for path in sorted(TEXTS.glob("*.jsonl.gz")):
-        with gzip.open(path) as lines:
-            found += [json.loads(line)["text"] for line in lines]
-    return found
+    """Of the example's list."""
+    with gzip.open(TEXTS) as lines:
+        return [json.loads(line)["text"] for line in lines]
 
 
 def make_tokenizer(place: Path) -> Path:

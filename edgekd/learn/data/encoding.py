@@ -231,10 +231,14 @@ def _measure(text: str, found: tuple[NDArray[np.int32], NDArray[np.int64]]) -> E
     tokens, stops = found
     if not len(tokens):
         return EncodedDocument(tokens, np.zeros(0, np.int64))
-    before = count_bytes_before(text)
-    ends = np.maximum.accumulate(before[stops])
-    sizes = np.diff(ends, prepend=0)
-    sizes[-1] += before[-1] - ends[-1]  # what no token stands for
+    whole = len(text)
+    if not text.isascii():
+        before = count_bytes_before(text)
+        stops, whole = before[stops], before[-1]
+    ends = np.maximum.accumulate(stops)
+    sizes = ends.copy()
+    sizes[1:] -= ends[:-1]  # np.diff takes ten times as long for a short text
+    sizes[-1] += whole - ends[-1]  # what no token stands for
     return EncodedDocument(tokens, sizes)
 
 
