@@ -50,7 +50,8 @@ class BufferStream:
 
     def describe(self) -> dict[str, str]:
         """``attention`` and ``cache``: what the file's operator and the buffers are."""
-        return {"attention": "GroupQueryAttention f32", "cache": "f32"}
+        cache = "i8" if self._buffers[0].dtype.itemsize == 1 else "f32"
+        return {"attention": "GroupQueryAttention f32", "cache": cache}
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """The logits [V] behind tokens [N].

@@ -23,6 +23,7 @@ BUILT_IN: dict[str, RuntimeEntry] = {
         "ONNX Runtime on the CPU",
         keeps_floats=True,
         fuses_decoders=True,
+        caches={"int8": "i8", "int4": "i8"},
         profiles=("x86", "x86-no-vnni", "arm", "weight-blocks"),
     ),
     "openvino": RuntimeEntry(

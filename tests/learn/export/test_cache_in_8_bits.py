@@ -81,6 +81,8 @@ def test_answers_move_by_the_rounding_of_codes(fused: Path, narrow: Path) -> Non
     opened.rewind(7)
     pieces = opened.decode(tokens[7:20]).copy()
     assert np.sqrt(np.square(pieces - want[19]).mean()) < 0.02 * want.std()
+    told = [one._stream.describe()["cache"] for one in (opened, plain)]
+    assert told == ["i8", "f32"]
     buffers, floats = ([each.nbytes for each in one._stream._buffers] for one in (opened, plain))
     assert [4 * size for size in buffers] == floats
 
