@@ -116,6 +116,11 @@ def describe(
     return lines
 
 
+def explain_chance(outputs: Arrays, targets: Arrays, dataset: Dataset) -> str:
+    """There are no labels here that could be in another order."""
+    return "pairs whose texts say different things, another pooling or tokenizer, or other weights"
+
+
 TASK = Task(
     targets={"pairs": "pairs"},
     outputs=(Tensor("embedding", "float32", (BATCH, "dimensions"), target="pairs"),),
@@ -143,6 +148,7 @@ TASK = Task(
     agree=agree,
     guess=guess,
     describe=describe,
+    explain_chance=explain_chance,
     soft_losses=("value-cosine", "similarity-kl"),
     least_agreement=0.9,
 )

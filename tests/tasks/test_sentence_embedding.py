@@ -134,6 +134,14 @@ def test_decisions_are_of_length_one_and_agree_by_their_angle() -> None:
     assert TASK.describe(made, dataset(2), 1)[0] == [("2 numbers: 0.600 0.800 ...", None)]
 
 
+def test_vectors_near_chance_are_not_put_down_to_labels() -> None:
+    assert TASK.explain_chance is not None
+    vectors = {"embedding": np.ones((4, 5), np.float32)}
+    targets = {"pairs": np.zeros((4, 3))}
+    causes = TASK.explain_chance(vectors, targets, dataset(5))
+    assert "pairs whose texts say different things" in causes and "label" not in causes
+
+
 def test_the_guess_tells_no_two_texts_apart() -> None:
     numbers = np.repeat(np.arange(20), 2)[::-1]
     targets = {"pairs": np.stack([numbers, np.arange(40), np.zeros(40)], 1)}

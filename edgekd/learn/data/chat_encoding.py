@@ -100,7 +100,8 @@ def _find_template(
     if not isinstance(encoding, TokenizerEncoding):
         raise InputError(
             f"{path}: got messages to be read as bytes, want a tokenizer with a chat template",
-            hint="tokenizer: FOLDER, beside the source's name, holds tokenizer.json and tokenizer_config.json",
+            hint=f"{{name: chat, reference: {path}, tokenizer: FOLDER}}, whose tokenizer.json and chat_template.jinja or "
+            "tokenizer_config.json are read",
         )
     (place,) = find_tokenizer(tokenizer, data_dir)
     found = read_template(place, template, data_dir)

@@ -202,8 +202,11 @@ def test_what_the_words_of_a_recipe_cannot_be(folder: Path) -> None:
     assert "template: FILE" in error.value.hint
     Path("own.jinja").write_text(CHATML)
     assert read(tokenizer="none", template="own.jinja").fields == read().fields
-    with pytest.raises(InputError, match="messages to be read as bytes, want a tokenizer"):
+    with pytest.raises(InputError, match="messages to be read as bytes, want a tokenizer") as error:
         read(tokenizer=None)
+    assert (
+        "{name: chat, reference: " in error.value.hint and "tokenizer: FOLDER}" in error.value.hint
+    )
     with pytest.raises(InputError, match="counted: got 'x', want one of: answers, all"):
         read(counted="x")
     write_folder(folder / "strict", STRICT)
