@@ -83,18 +83,20 @@ def _refuse(message: str) -> None:
 
 
 def find_spans(marked: str) -> tuple[str, list[tuple[int, int]]]:
-    """A text without its marks, and where what stood between them begins and ends."""
+    """A text without its marks, and where what stood between them begins and ends; of marks within others the outer ones."""
     parts: list[str] = []
     spans: list[tuple[int, int]] = []
-    at, length, start = 0, 0, 0
+    at, length, start, depth = 0, 0, 0, 0
     for mark in _MARKS.finditer(marked):
         parts.append(marked[at : mark.start()])
         length += mark.start() - at
         at = mark.end()
         if mark[0] == BEGIN:
-            start = length
-        else:
-            spans.append((start, length))
+            start = start if depth else length
+            depth += 1
+        elif depth:
+            depth -= 1
+            spans += [] if depth else [(start, length)]
     return "".join([*parts, marked[at:]]), spans
 
 

@@ -173,3 +173,14 @@ def test_much_text_together_is_rendered_by_several_processes(
     made = render("{{ 'x' * 600 }}{{ messages[0].content }}", *(talk(f"{n}") for n in range(5)))
     texts = [each.text for each in made if isinstance(each, RenderedText)]
     assert texts == [f"{'x' * 600}{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("{% generation %}a{% generation %}b{% endgeneration %}c{% endgeneration %}d", ((0, 3),)),
+        (r"ab{{ '\ufdd1' }}c{% generation %}d{% endgeneration %}", ((3, 4),)),
+    ],
+)
+def test_marks_within_others_and_stray_ones(text: str, spans: tuple[tuple[int, int], ...]) -> None:
+    assert render(text) == [RenderedText("abcd", spans)]
