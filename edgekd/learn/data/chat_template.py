@@ -19,7 +19,6 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.learn.gguf.reading import read_head
 from edgekd.learn.gguf.tokenizer import read_chat_template
@@ -160,14 +159,7 @@ def _read_text(path: Path) -> str:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    with files.open_regular(path) as file:
-        data: bytes = file.read(MOST_CONFIG + 1)
-    if len(data) > MOST_CONFIG:
-        raise InputError(f"{path}: got more than {bytes_text(MOST_CONFIG)}, want less")
-    try:
-        value = strict_json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: got no JSON: {str(error)[:100]}") from error
+    value = files.read_json(path, limit_bytes=MOST_CONFIG)
     if not isinstance(value, dict):
         raise InputError(f"{path}: got {type(value).__name__}, want an object")
     return value
