@@ -12,7 +12,6 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,7 @@ import pyarrow.parquet
 import pytest
 
 from edgekd import files
-from edgekd import splits
 from edgekd.errors import InputError
-from edgekd.field import RaggedRows
-from edgekd.fields.tokens import Tokens
 from edgekd.learn.data import jsonl
 from edgekd.learn.data import line_files
 from edgekd.learn.data import masked_text
@@ -36,7 +32,6 @@ from edgekd.learn.data import text_csv
 from edgekd.learn.data import text_pairs
 from edgekd.learn.data.encoding import ByteEncoding
 from edgekd.learn.data.inspection import inspect_data
-from edgekd.learn.data.spool_folder import Spool
 from edgekd.learn.source import Source
 from edgekd.learn.source import require_sound
 from edgekd.learn.streams import rows
@@ -45,52 +40,16 @@ from edgekd.learn.streams.rows import RowWords
 from edgekd.learn.streams.texts import find_texts
 from edgekd.learn.streams.texts import spool_texts
 from edgekd.progress import Silent
+from tests import spool_example
 from tests.model_hub_example import COMMIT
 from tests.model_hub_example import serve_paths
+from tests.spool_example import LABELLED
+from tests.spool_example import make_texts
+from tests.spool_example import spool
+from tests.spool_example import write_lines
 from tests.tokenizer_example import masked_pieces
 
-WORDS = [
-    "ada",
-    "met",
-    "the",
-    "cat",
-    "in",
-    "rome",
-    "and",
-    "bob",
-    "left",
-    "oslo",
-    "for",
-    "the",
-    "unbelievable",
-    "love",
-]
-
-
-@pytest.fixture(autouse=True)
-def _small_shards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(text_shards, "SHARD_SAMPLES", 16)
-    monkeypatch.chdir(tmp_path)
-
-
-def make_texts(count: int, seed: int = 0) -> list[str]:
-    draw = random.Random(seed)
-    return [
-        f"{number} " + " ".join(draw.choices(WORDS, k=draw.randint(3, 12)))
-        for number in range(count)
-    ]
-
-
-def write_lines(path: Path, lines: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-def spool(said: str | dict[str, Any], folder: str = "out", **words: Any) -> Spool:
-    member = find_texts(said)
-    assert member is not None
-    given = {key: words.pop(key) for key in ("take", "split", "skip_broken") if key in words}
-    return spool_texts(member, Path(folder), Silent(), words=RowWords(**words), **given)
+small_shards = spool_example.small_shards
 
 
 def contents(folder: str) -> dict[str, bytes]:
@@ -99,16 +58,6 @@ def contents(folder: str) -> dict[str, bytes]:
 
 def tell(source: Source, split: str, field: str = "text") -> list[str]:
     return sorted(bytes((row - 1).tolist()).decode() for row in source.splits[split][field])
-
-
-LABELLED = [
-    {
-        "text": text,
-        "label": ("spam", "ham", "news")[number % 3],
-        "split": ("train", "test")[number % 7 == 0],
-    }
-    for number, text in enumerate(make_texts(60))
-]
 
 
 @pytest.mark.parametrize("longest", [256, 20])
@@ -472,40 +421,6 @@ def test_what_is_said_where_the_folder_is_read_is_refused(tmp_path: Path) -> Non
         spool({**said, "longest": 9})
 
 
-@pytest.mark.parametrize("what", ["token", "split", "offsets", "field", "words"])
-def test_shards_of_a_stranger_are_looked_at(tmp_path: Path, what: str) -> None:
-    write_lines(tmp_path / "t.jsonl", [{"text": text} for text in make_texts(20)])
-    spool("text-corpus:t.jsonl")
-    path, about = tmp_path / "out/train-00000.tokens", tmp_path / "out/spool-train.json"
-    shard, value = splits.read(path), json.loads(about.read_text())
-    made = {name: each[np.arange(len(each))] for name, each in shard.items()}
-    if what == "token":
-        made["tokens"].values[0] = 60_000
-    if what == "split":
-        made["split"] = made["split"] + np.uint8(9)
-    if what == "offsets":
-        made["sizes"] = made["sizes"][np.arange(len(made["split"]))[::-1]]
-    if what == "field":
-        made["tokens"] = made["split"]
-    if what == "words":
-        value["words"]["source"] = "digits"
-    splits.write(path, made, np.arange(len(made["split"])))
-    value["shards"][0]["sha256"] = files.digest_file(path)
-    about.write_text(json.dumps(value))
-    says = {
-        "token": "got token 60000",
-        "split": "got the number of no split",
-        "offsets": "got no documents",
-        "field": "got no tokens of a spool",
-        "words": "spooled in several ways",
-    }
-    with pytest.raises(InputError, match=says[what]):
-        source = text_corpus.read(reference="out", longest=4)
-        words = source.fields["text"].words
-        rows = source.splits["train"]["text"]
-        Tokens.describe(rows, np.arange(len(rows)), **words).check(rows, "train")
-
-
 def test_lines_come_from_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "".join(json.dumps({"text": text}) + "\n" for text in make_texts(20)).encode()
 
@@ -652,73 +567,3 @@ def test_which_documents_are_whose_does_not_depend_on_their_order(
         source = text_corpus.read(reference=folder, longest=8)
         told.append({name: rows["text"].values.tolist() for name, rows in source.splits.items()})
     assert told[0] == told[1]
-
-
-TAGGED = [
-    {"tokens": text.split(), "tags": ["X" if len(word) > 3 else "O" for word in text.split()]}
-    for text in make_texts(20)
-]
-
-
-def fill(rows: RaggedRows, cell: bytes) -> RaggedRows:
-    """As many cells, each with these bytes."""
-    values = np.frombuffer(cell * len(rows), np.uint8)
-    return RaggedRows(values, np.arange(len(rows) + 1) * len(cell))
-
-
-@pytest.mark.parametrize(
-    ("source", "column", "change"),
-    [
-        ("jsonl", "label", lambda rows: fill(rows, b"\xff")),
-        ("jsonl", "label", lambda rows: fill(rows, b"[" * 5000)),
-        ("jsonl", "label", lambda rows: fill(rows, b'["a"]')),
-        ("jsonl", "label", lambda rows: fill(rows, b'"\\ud800"')),
-        ("jsonl", "label", lambda rows: RaggedRows(rows.values.astype(np.float32), rows.offsets)),
-        ("jsonl", "cut", lambda rows: np.full(len(rows), np.nan)),
-        ("jsonl", "split", lambda rows: np.full(len(rows), -1)),
-        ("tagged-text", "tags", lambda rows: fill(rows, b"null")),
-        ("tagged-text", "tags", lambda rows: fill(rows, b"[1]")),
-        ("tagged-text", "tags", lambda rows: fill(rows, b'["O"]')),
-        ("tagged-text", "firsts", lambda rows: RaggedRows(rows.values + 9999, rows.offsets)),
-        ("tagged-text", "firsts", lambda rows: RaggedRows(-1 - rows.values, rows.offsets)),
-        ("text-corpus", "sizes", lambda rows: RaggedRows(rows.values * 0.5, rows.offsets)),
-        (
-            "text-corpus",
-            "sizes",
-            lambda rows: RaggedRows(np.full(len(rows.values), -1), rows.offsets),
-        ),
-    ],
-)
-def test_a_shard_of_a_stranger_is_refused_in_one_line(
-    source: str, column: str, change: Callable[[Any], Any]
-) -> None:
-    """Its description may say that it is what was written."""
-    lines = TAGGED if source == "tagged-text" else LABELLED
-    write_lines(Path("t.jsonl"), lines)
-    spool(f"{source}:t.jsonl")
-    path, said = Path("out/train-00000.tokens"), Path("out/spool-train.json")
-    shard = dict(splits.read(path))
-    changed = {name: change(rows) if name == column else rows for name, rows in shard.items()}
-    written = io.BytesIO()
-    splits.write_to(written, changed, np.arange(len(shard["split"])))
-    path.write_bytes(written.getvalue())
-    description = files.read_json(said)
-    description["shards"][0]["sha256"] = files.digest_file(path)
-    said.write_bytes(files.pretty_json(description))
-    readers = {"jsonl": jsonl, "tagged-text": tagged_text, "text-corpus": text_corpus}
-    with pytest.raises(
-        InputError, match="train-00000.tokens: got .*, want what edgekd spool wrote"
-    ):
-        readers[source].read(reference="out")
-
-
-@pytest.mark.parametrize("words", [{"source": ["jsonl"]}, {"arguments": {"longest": "x"}}])
-def test_a_description_of_a_stranger_is_refused_in_one_line(words: dict[str, Any]) -> None:
-    write_lines(Path("t.jsonl"), LABELLED)
-    spool("jsonl:t.jsonl")
-    said = Path("out/spool-train.json")
-    description = files.read_json(said)
-    description["words"] |= words
-    said.write_bytes(files.pretty_json(description))
-    with pytest.raises(InputError, match="spooled in several ways"):
-        jsonl.read(reference="out")
