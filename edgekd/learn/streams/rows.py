@@ -9,12 +9,10 @@ import sys
 import zlib
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
-from edgekd import code
 from edgekd import files as disk
 from edgekd import strict_json
 from edgekd.errors import InputError
@@ -30,6 +28,7 @@ from edgekd.learn.formats.records import find_list_suffix
 from edgekd.learn.formats.records import require_head
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_package
+from edgekd.learn.streams.own_function import call_function
 from edgekd.units import bytes_text
 
 PIPE, FUNCTION = "-", "python:"
@@ -252,26 +251,14 @@ def _end_of_character(data: bytes) -> int:
 
 
 def _call_function(reference: str, words: RowWords) -> RowStream:
-    function = code.load_function(
-        reference.removeprefix(FUNCTION), "python", allow_code=words.allow_code
+    given, has_end = call_function(
+        reference.removeprefix(FUNCTION), "row", allow_code=words.allow_code
     )
-    try:
-        made = function()
-        rows = iter(made)
-    except Exception as error:  # the user's code raises what it likes
-        raise InputError(f"{reference}: raised {type(error).__name__}: {error}") from error
-    return RowStream(_take_rows(rows, reference), isinstance(made, Sized))
+    return RowStream(_read_rows(given), has_end)
 
 
-def _take_rows(rows: Iterator[Any], where: str) -> Iterator[StreamRow]:
-    for number in itertools.count():
-        place = f"{where}, row {number}"
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except Exception as error:  # the user's code
-            raise InputError(f"{place}: raised {type(error).__name__}: {error}") from error
+def _read_rows(given: Iterator[tuple[Any, str]]) -> Iterator[StreamRow]:
+    for row, place in given:
         row = {"text": row} if isinstance(row, str) else row
         if isinstance(row, dict):
             yield StreamRow(

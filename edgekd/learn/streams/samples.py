@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import itertools
 import sys
 from collections.abc import Iterator
-from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 
-from edgekd import code
 from edgekd.errors import InputError
 from edgekd.learn import hub
 from edgekd.learn.data.shard_layout import expand_range
@@ -21,6 +18,7 @@ from edgekd.learn.formats import parquet
 from edgekd.learn.formats.image import EncodedImage
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_package
+from edgekd.learn.streams.own_function import call_function
 from edgekd.learn.streams.remote import open_stream
 from edgekd.learn.streams.spool import SampleStream
 from edgekd.learn.streams.tar_stream import read_samples
@@ -145,25 +143,17 @@ def _find_tables(reference: str, split: str) -> list[Path]:
 
 
 def _call_function(reference: str, words: StreamWords) -> SampleStream:
-    function = code.load_function(reference, "python", allow_code=words.allow_code)
-    where = f"python:{reference}"
-    try:
-        made = function()
-        pairs = iter(made)
-    except Exception as error:  # the user's code raises what it likes
-        raise InputError(f"{where}: raised {type(error).__name__}: {error}") from error
-    return SampleStream(_take_pairs(pairs, where), isinstance(made, Sized))
+    given, has_end = call_function(reference, "sample", allow_code=words.allow_code)
+    return SampleStream(_read_pairs(given), has_end)
 
 
-def _take_pairs(pairs: Iterator[Any], where: str) -> Iterator[StreamSample]:
-    for number in itertools.count():
-        place = f"{where}, sample {number}"
+def _read_pairs(given: Iterator[tuple[Any, str]]) -> Iterator[StreamSample]:
+    for pair, place in given:
         try:
-            image, label = next(pairs)
-        except StopIteration:
-            return
-        except Exception as error:  # the user's code
-            raise InputError(f"{place}: raised {type(error).__name__}: {error}") from error
+            image, label = pair
+        except (TypeError, ValueError) as error:
+            got = type(pair).__name__
+            raise InputError(f"{place}: got {got}, want an image and its label") from error
         yield _as_sample(image, label, place)
 
 
